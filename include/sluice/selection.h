@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * selection.h - which messages or recipients a command speaks of.
+ *
+ * The same terms everywhere: command line, command socket, holds. All terms
+ * must hold (AND); a term given more than once is a list (OR). An empty
+ * selection selects nothing; `all` selects everything.
+ * Selections work on recipients: `--domain a.test` of a message for a.test and
+ * b.test takes only the first. Any thread; constant after parse.
+ */
+#ifndef SLUICE_SELECTION_H
+#define SLUICE_SELECTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sluice/err.h"
+
+struct json_t; /* jansson */
+
+#define SELECTION_LIST_MAX 64
+
+struct selection_list {
+	char **items;
+	uint32_t count;
+};
+
+struct selection {
+	bool all;
+	struct selection_list providers;
+	struct selection_list domains; /* A-labels; "*.x" below x */
+	struct selection_list senders; /* full address; "" = null */
+	struct selection_list sender_domains;
+	struct selection_list recipients; /* full address */
+	struct selection_list sources;    /* source a recipient waits for */
+	uint64_t *ids;
+	uint32_t id_count;
+	uint32_t states;  /* bit 1u << (rcpt_state & 31); 0 = any */
+	uint32_t older_s; /* age by arrival; 0 = any */
+	uint32_t newer_s;
+	uint64_t larger_bytes; /* 0 = any */
+};
+
+/* {"all":true} or {"provider":["gmail"],"domain":[..],"sender":[..],
+ *  "sender_domain":[..],"recipient":[..],"source":[..],"id":["0000…"],
+ *  "state":["held"],"older":"2h","newer":"1d","larger":"1MiB"} */
+int selection_from_json(const struct json_t *j, struct selection **out,
+			struct err *e);
+struct json_t *selection_to_json(const struct selection *s);
+/* "provider=microsoft state=held": for logs and for lists of holds. */
+void selection_format(const struct selection *s, char *buf, uint32_t len);
+bool selection_is_empty(const struct selection *s);
+void selection_destroy(struct selection **s);
+
+/* A message id as text: 16 lower-case hex digits (leading zeros optional when
+ * read). */
+void message_id_format(uint64_t id, char buf[17]);
+int message_id_parse(const char *text, uint64_t *id);
+
+#endif
