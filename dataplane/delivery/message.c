@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * message.c - one message on one connection: record, envelope, commands.
+ *
+ * Called by delivery_offer(), the spool's reads, and session.c. Role: worker.
+ * The record is read when the message is taken; then MAIL, all RCPT and DATA
+ * go out in one send where PIPELINING is offered, one by one elsewhere.
+ * Bound: RCPTS_MAX recipients; COMMAND_BYTES per send.
+ * Errors: a record that cannot be read or is damaged, an envelope that cannot
+ * be said to this receiver: DELIVERY_UNSENDABLE, nothing is sent.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "delivery/delivery_priv.h"
+
+/* What is not content: header, envelope, trailer. */
+static uint64_t head_estimate(const struct delivery_message *m)
+{
+	uint64_t whole = (uint64_t)m->place.record_bytes_div8 * 8;
+
+	return whole > m->content_bytes ? whole - m->content_bytes : 0;
+}
+
+static void record_arrived(struct connection *c, int res);
+
+static void read_done(struct spool_read *r, int res)
+{
+	struct connection *c = r->user;
+	struct message *m = &c->message;
+
+	MAGIC_CHECK(c, CONNECTION_MAGIC);
+	sluice_assert(m->reading);
+	m->reading = false;
+	if (c->state == CONNECTION_CLOSING) {
+		connection_close(c);
+		return;
+	}
+	if (!m->active) {
+		message_release(c);
+		session_settle(c);
+		return;
+	}
+	if (m->ready)
+		content_arrived(c, res);
+	else
+		record_arrived(c, res);
+}
+
+static int record_read(struct connection *c)
+{
+	struct message *m = &c->message;
+	uint64_t len = (uint64_t)m->place.record_bytes_div8 * 8;
+	uint64_t room = m->huge ? HUGE_HEAD_BYTES : HEAD_BYTES + CHUNK_BYTES;
+	int res;
+
+	if (m->huge)
+		len -= m->content_bytes; /* streamed by itself */
+	if (len > room)
+		len = room;
+	m->read.done = read_done;
+	m->read.user = c;
+	m->reading = true;
+	res = spool_read(c->d->spool, &m->read, &m->place, 0,
+			 m->huge ? m->huge->head : c->record, (size_t)len);
+	if (res)
+		m->reading = false;
+	return res;
+}
+
+static struct huge *huge_take(struct delivery *d)
+{
+	struct huge *h;
+
+	if (link_empty(&d->huge_free))
+		return NULL;
+	h = LINK_OWNER(d->huge_free.next, struct huge, link);
+	link_remove(&h->link);
+	return h;
+}
+
+static void huge_give(struct delivery *d, struct huge *h)
+{
+	link_prepend(&d->huge_free, &h->link);
+	for (struct link *k = d->path_list.next; k != &d->path_list;
+	     k = k->next) {
+		struct path *p = LINK_OWNER(k, struct path, all_link);
+
+		if (!p->wants_huge)
+			continue;
+		p->wants_huge = false;
+		path_owe_ready(p, d);
+	}
+}
+
+/* Gives back what only this message needed, once nothing is being read. */
+void message_release(struct connection *c)
+{
+	struct message *m = &c->message;
+
+	if (!m->huge || m->reading || m->active)
+		return;
+	huge_give(c->d, m->huge);
+	m->huge = NULL;
+}
+
+static void slots_fill(struct connection *c, const struct delivery_message *m)
+{
+	for (uint32_t i = 0; i < m->rcpt_count; i++)
+		c->slots[i] =
+			(struct slot){.rcpt = m->rcpts[i], .reply = REPLY_NONE};
+}
+
+/* -EAGAIN: no room for such an envelope now; -EBUSY: the loop is full. Nothing
+ * has happened then. */
+int message_begin(struct connection *c, const struct delivery_message *m)
+{
+	struct delivery *d = c->d;
+	struct huge *huge = NULL;
+	int res;
+
+	sluice_assert(!c->message.active && !c->message.reading);
+	if (head_estimate(m) > HEAD_BYTES) {
+		huge = huge_take(d);
+		if (!huge) {
+			c->path->wants_huge = true;
+			return -EAGAIN;
+		}
+	}
+	c->message = (struct message){.id = m->id,
+				      .place = m->place,
+				      .content_bytes = m->content_bytes,
+				      .flags = m->flags,
+				      .batch = m->batch,
+				      .slot_count = m->rcpt_count,
+				      .huge = huge};
+	res = record_read(c);
+	if (res == -EBUSY || res == -EAGAIN) {
+		message_release(c);
+		return -EBUSY;
+	}
+	slots_fill(c, m);
+	c->message.active = true;
+	c->generation++;
+	d->stats.in_flight++;
+	c->path->stats.in_flight++;
+	connection_deadline(c, res ? 0 : d->config->delivery.command_ns);
+	c->message.error = res; /* told by the timer, not in here */
+	return 0;
+}
+
+static void unsendable(struct connection *c, const char *detail)
+{
+	result_finish(c, DELIVERY_UNSENDABLE, PHASE_MAIL, NULL, detail);
+	c->settle = true;
+	session_settle(c);
+}
+
+/* 0, or -EBADMSG: not the record we were told of. */
+static int record_decode(struct connection *c, size_t have)
+{
+	struct message *m = &c->message;
+	const char *buf = m->huge ? m->huge->head : c->record;
+	uint64_t whole = (uint64_t)m->place.record_bytes_div8 * 8;
+	uint64_t head = spool_record_head_bytes(buf, have);
+	int res;
+
+	if (!head || head > have)
+		return -EBADMSG;
+	res = spool_record_decode(buf, have, &m->record,
+				  m->huge ? m->huge->rcpts : c->rcpts,
+				  m->huge ? ENVELOPE_RCPTS_MAX : HEAD_RCPTS);
+	if (res)
+		return res;
+	if (m->record.id != m->id || m->record.content_offset > whole ||
+	    m->record.content_bytes > whole - m->record.content_offset)
+		return -EBADMSG;
+	return content_begin(c, (uint32_t)have);
+}
+
+void message_unreadable(struct connection *c, int res)
+{
+	(void)snprintf(c->detail, sizeof(c->detail),
+		       "the record cannot be read: %s", err_name(res));
+	unsendable(c, c->detail);
+}
+
+static void record_arrived(struct connection *c, int res)
+{
+	struct message *m = &c->message;
+	const char *why;
+
+	if (res < 0) {
+		message_unreadable(c, res);
+		return;
+	}
+	if (record_decode(c, (size_t)res)) {
+		unsendable(c, "the record in the spool is damaged");
+		return;
+	}
+	why = envelope_check(c);
+	if (why || !m->send_count) {
+		unsendable(c, why);
+		return;
+	}
+	m->ready = true;
+	dialogue_begin(&c->dialogue, m->send_count);
+	connection_pump(c);
+	content_read(c);
+}
+
+static int write_mail(struct connection *c, struct smtp_writer *w)
+{
+	struct message *m = &c->message;
+	const struct envelope *env = &m->record.env;
+	struct smtp_mail mail = {
+		.sender = env->sender,
+		.size_bytes = m->record.content_bytes,
+		.eightbit =
+			(m->flags & (SPOOL_HAS_8BIT | SPOOL_BODY_8BITMIME)) ||
+			env->body == BODY_8BITMIME,
+		.smtputf8 = m->utf8,
+		.ret = env->ret,
+	};
+
+	if (env->envid.len <= COMMAND_TEXT_MAX)
+		mail.envid = env->envid;
+	return smtp_write_mail(w, &mail, &c->offered);
+}
+
+static int write_rcpt(struct connection *c, struct smtp_writer *w)
+{
+	struct message *m = &c->message;
+	uint32_t index = c->slots[m->rcpt_next].rcpt;
+	struct envelope_rcpt r = m->record.env.rcpts[index];
+
+	if (r.orcpt.len > COMMAND_TEXT_MAX)
+		r.orcpt.len = 0;
+	return smtp_write_rcpt(w, &r, &c->offered);
+}
+
+static void mail_written(struct connection *c)
+{
+	struct message *m = &c->message;
+
+	dialogue_sent(&c->dialogue, DIALOGUE_MAIL, 1);
+	m->mail_sent = true;
+	m->heard = false;
+	c->messages++;
+	c->d->stats.messages++;
+	c->path->stats.messages++;
+}
+
+/* RCPT: all that fit, or one. Returns true when all have been written. */
+static bool rcpts_written(struct connection *c, struct smtp_writer *w)
+{
+	struct message *m = &c->message;
+	uint32_t first = m->rcpt_next;
+	int res = 0;
+
+	while (!res && m->rcpt_next < m->send_count) {
+		if (!c->offered.pipelining && m->rcpt_next > first)
+			break;
+		res = write_rcpt(c, w);
+		if (!res)
+			m->rcpt_next++;
+	}
+	sluice_assert(res == 0 || (res == -ENOSPC && w->len));
+	dialogue_sent(&c->dialogue, DIALOGUE_RCPT, m->rcpt_next - first);
+	return m->rcpt_next == m->send_count;
+}
+
+/* Writes what may be sent now of MAIL, RCPT and DATA. */
+static void commands_write(struct connection *c, struct smtp_writer *w)
+{
+	struct dialogue *g = &c->dialogue;
+	bool together = c->offered.pipelining;
+
+	if (!together && g->awaited)
+		return;
+	if (!c->message.mail_sent) {
+		int res = write_mail(c, w);
+
+		sluice_assert(res == 0);
+		mail_written(c);
+		if (!together)
+			return;
+	}
+	if (!together && g->state == DIALOGUE_DATA) {
+		(void)smtp_write_verb(w, "DATA");
+		dialogue_sent(g, DIALOGUE_DATA, 1);
+		return;
+	}
+	if (g->data_sent || !rcpts_written(c, w) || !together)
+		return;
+	if (smtp_write_verb(w, "DATA") == 0)
+		dialogue_sent(g, DIALOGUE_DATA, 1);
+}
+
+void message_commands(struct connection *c)
+{
+	struct smtp_writer w = {c->command, COMMAND_BYTES, 0};
+
+	if (!c->message.active || c->dialogue.mail_refused)
+		return;
+	if (c->dialogue.state > DIALOGUE_DATA)
+		return;
+	commands_write(c, &w);
+	if (w.len)
+		connection_send(c, w.data, w.len);
+}
+
+/* 354: the attempt has to be durable before the final dot. */
+void message_ask(struct connection *c)
+{
+	struct message *m = &c->message;
+	struct delivery *d = c->d;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < m->send_count; i++)
+		if (!c->slots[i].kind)
+			d->rcpts[n++] = c->slots[i].rcpt;
+	sluice_assert(n);
+	m->asked = true;
+	d->ops->attempt(d->user, m->id, d->rcpts, n, c->path->source,
+			(uint64_t)c->generation << 32 | c->index);
+}
+
+/* Nothing was said of this message: MAIL never went out, or it went into a
+ * connection that had been idle and was already gone at the other end. */
+static bool was_not_tried(const struct connection *c, bool closed)
+{
+	const struct message *m = &c->message;
+
+	return !m->mail_sent || (closed && c->messages > 1 && !m->heard);
+}
+
+void message_lost(struct connection *c, uint8_t phase, bool closed)
+{
+	struct message *m = &c->message;
+
+	if (m->error)
+		(void)snprintf(c->detail, sizeof(c->detail),
+			       m->asked && !m->go
+				       ? "the attempt could not be recorded: %s"
+				       : "the content cannot be read: %s",
+			       err_name(m->error));
+	if (m->dot_sent)
+		result_finish(c, DELIVERY_IN_DOUBT, PHASE_EOM, NULL, c->detail);
+	else if (was_not_tried(c, closed))
+		result_finish(c, DELIVERY_NOT_TRIED, PHASE_MAIL, NULL,
+			      c->detail);
+	else
+		result_finish(c, DELIVERY_LOST, phase, NULL, c->detail);
+}
