@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * client.h - one connection to the command socket, as its verbs see it.
+ *
+ * Role: command. A verb answers at once, or leaves a task that runs in slices
+ * between turns of the loop, so that a selection of a million messages never
+ * stalls the mail. Protocol: docs/command-socket.md.
+ */
+#ifndef SLUICED_CLIENT_H
+#define SLUICED_CLIENT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sluice/err.h"
+
+#define CLIENT_FDS_MAX      64
+#define CLIENT_PACKET_BYTES 65536
+
+struct client;
+struct engine;
+
+/* Something that a verb left running. */
+struct task {
+	/* True while there is more to do at once; false = waits, or over. */
+	bool (*step)(struct task *t);
+	/* A further packet from the client (import); `fds` are the task's to
+	 * close. NULL: none are accepted while it runs. */
+	void (*packet)(struct task *t, json_t *packet, const int *fds,
+		       uint32_t fd_count);
+	/* Client gone, or task_end(): frees itself and what it holds. */
+	void (*destroy)(struct task *t);
+	struct client *client;
+};
+
+struct engine *client_engine(struct client *c);
+const char *client_actor(const struct client *c);
+/* Sends one packet; takes the reference. */
+void client_send(struct client *c, json_t *packet);
+/* Packets waiting to be sent: a task pauses above some. */
+uint32_t client_backlog(const struct client *c);
+/* Ends the request: {"done": true, ...} (takes `fields`, may be NULL). */
+void client_done(struct client *c, json_t *fields);
+void client_error(struct client *c, int status, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* The task runs until task_end(). */
+void client_task(struct client *c, struct task *t);
+/* Destroys the client's task. */
+void client_task_end(struct client *c);
+/* From now on it gets every event. */
+void client_tail(struct client *c);
+/* More to do at once: command_step() will call step(). */
+void client_wake(struct client *c);
+
+/* A verb: checks its keys, answers, or starts a task. */
+struct verb {
+	const char *name;
+	void (*start)(struct client *c, json_t *request);
+	const char *keys; /* further keys it takes, " selection limit " */
+};
+const struct verb *verb_find(const char *name);
+
+/* The selection of a request; answers with an error and returns NULL when it
+ * is missing, empty or wrong. */
+struct selection *request_selection(struct client *c, json_t *request);
+/* `reason` of a request; answers with an error when it is missing. */
+const char *request_reason(struct client *c, json_t *request);
+
+/* verbs_*.c */
+void verb_status(struct client *c, json_t *request);
+void verb_providers(struct client *c, json_t *request);
+void verb_sources(struct client *c, json_t *request);
+void verb_list(struct client *c, json_t *request);
+void verb_count(struct client *c, json_t *request);
+void verb_show(struct client *c, json_t *request);
+void verb_hold(struct client *c, json_t *request);
+void verb_release(struct client *c, json_t *request);
+void verb_recovered(struct client *c, json_t *request);
+void verb_tail(struct client *c, json_t *request);
+void verb_import(struct client *c, json_t *request);
+
+#endif

@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * command.c - the command socket: clients, packets, tasks.
+ *
+ * Role: command. Unix SOCK_SEQPACKET: one packet is one JSON object, with up
+ * to 64 descriptors beside it. Bound: CLIENTS_MAX clients, one request each;
+ * the next is read when the one before is answered. A client that does not
+ * read its events loses them and is told how many.
+ */
+#include <errno.h>
+#include <grp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "sluice/assert.h"
+#include "sluice/clock.h"
+#include "sluice/log.h"
+#include "sluiced/client.h"
+#include "sluiced/engine_priv.h"
+
+#define CLIENTS_MAX      64
+#define TAIL_BACKLOG_MAX 1024 /* events waiting for a slow reader */
+
+struct packet {
+	struct packet *next;
+	size_t len;
+	char data[];
+};
+
+struct client {
+	struct client *next;
+	struct command *command;
+	struct task *task;
+	int fd;
+	bool tailing, closing, runnable, receiving, sending;
+	uint64_t tail_lost;
+	char actor[64];
+	struct packet *out, **out_end;
+	uint32_t out_count;
+	struct io_op recv_op, send_op;
+	struct msghdr recv_msg, send_msg;
+	struct iovec recv_iov, send_iov;
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) *
+							 CLIENT_FDS_MAX)];
+	char buf[CLIENT_PACKET_BYTES];
+};
+
+struct command {
+	struct engine *en;
+	int fd;
+	char *path;
+	struct io_op accept_op;
+	struct client *clients;
+	uint32_t client_count;
+	uint32_t tailing;
+};
+
+static void client_receive(struct client *c);
+static void client_close(struct client *c);
+
+struct engine *client_engine(struct client *c)
+{
+	return c->command->en;
+}
+
+const char *client_actor(const struct client *c)
+{
+	return c->actor;
+}
+
+uint32_t client_backlog(const struct client *c)
+{
+	return c->out_count;
+}
+
+void client_wake(struct client *c)
+{
+	c->runnable = true;
+}
+
+static void client_send_next(struct client *c)
+{
+	struct packet *p = c->out;
+
+	if (c->sending || p == NULL || c->closing)
+		return;
+	c->send_iov = (struct iovec){p->data, p->len};
+	c->send_msg = (struct msghdr){.msg_iov = &c->send_iov, .msg_iovlen = 1};
+	c->sending = io_sendmsg(c->command->en->io, &c->send_op, c->fd,
+				&c->send_msg) == 0;
+	if (!c->sending)
+		client_close(c);
+}
+
+static void packet_drop_first(struct client *c)
+{
+	struct packet *p = c->out;
+
+	c->out = p->next;
+	if (c->out == NULL)
+		c->out_end = &c->out;
+	c->out_count--;
+	free(p);
+}
+
+static void on_sent(struct io_op *op, int res, uint32_t flags, const void *data)
+{
+	struct client *c = op->user;
+
+	(void)flags;
+	(void)data;
+	c->sending = false;
+	packet_drop_first(c);
+	if (res < 0) {
+		client_close(c);
+		return;
+	}
+	if (c->task != NULL)
+		c->runnable = true;
+	client_send_next(c);
+}
+
+static void client_send_bytes(struct client *c, const char *text, size_t len)
+{
+	struct packet *p;
+
+	if (c->closing)
+		return;
+	p = malloc(sizeof(*p) + len);
+	if (p == NULL) {
+		client_close(c);
+		return;
+	}
+	p->next = NULL;
+	p->len = len;
+	memcpy(p->data, text, len);
+	*c->out_end = p;
+	c->out_end = &p->next;
+	c->out_count++;
+	client_send_next(c);
+}
+
+void client_send(struct client *c, json_t *packet)
+{
+	char *text = packet ? json_dumps(packet, JSON_COMPACT) : NULL;
+
+	json_decref(packet);
+	if (text == NULL) {
+		client_close(c);
+		return;
+	}
+	client_send_bytes(c, text, strlen(text));
+	free(text);
+}
+
+void client_done(struct client *c, json_t *fields)
+{
+	if (fields == NULL)
+		fields = json_object();
+	json_object_set_new(fields, "done", json_true());
+	client_send(c, fields);
+	client_receive(c);
+}
+
+void client_error(struct client *c, int status, const char *fmt, ...)
+{
+	char text[ERR_TEXT_BYTES];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	client_send(c, json_pack("{s:s,s:i}", "error", text, "code", status));
+	client_receive(c);
+}
+
+void client_task(struct client *c, struct task *t)
+{
+	sluice_assert(c->task == NULL);
+	t->client = c;
+	c->task = t;
+	c->runnable = true;
+	if (t->packet != NULL)
+		client_receive(c);
+}
+
+void client_task_end(struct client *c)
+{
+	struct task *t = c->task;
+
+	c->task = NULL;
+	if (t != NULL)
+		t->destroy(t);
+}
+
+void client_tail(struct client *c)
+{
+	if (!c->tailing)
+		c->command->tailing++;
+	c->tailing = true;
+	client_receive(c); /* to notice that it hangs up */
+}
+
+static void request_run(struct client *c, json_t *request)
+{
+	const char *name = json_string_value(json_object_get(request, "verb"));
+	const struct verb *v = name ? verb_find(name) : NULL;
+	const char *key;
+	json_t *value;
+	char spaced[128];
+
+	if (v == NULL) {
+		client_error(c, EX_USAGE, "unknown verb '%s'",
+			     name ? name : "");
+		return;
+	}
+	json_object_foreach(request, key, value)
+	{
+		snprintf(spaced, sizeof(spaced), " %s ", key);
+		if (strcmp(key, "verb") != 0 && strcmp(key, "actor") != 0 &&
+		    strstr(v->keys, spaced) == NULL) {
+			client_error(c, EX_USAGE, "%s: unknown key '%s'", name,
+				     key);
+			return;
+		}
+	}
+	v->start(c, request);
+}
+
+/* Descriptors that came with the packet. */
+static uint32_t packet_fds(struct msghdr *m, int fds[CLIENT_FDS_MAX])
+{
+	uint32_t count = 0;
+
+	for (struct cmsghdr *h = CMSG_FIRSTHDR(m); h != NULL;
+	     h = CMSG_NXTHDR(m, h)) {
+		size_t n;
+
+		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
+			continue;
+		n = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (size_t i = 0; i < n && count < CLIENT_FDS_MAX; i++)
+			memcpy(&fds[count++], CMSG_DATA(h) + i * sizeof(int),
+			       sizeof(int));
+	}
+	return count;
+}
+
+static void packet_handle(struct client *c, size_t len)
+{
+	int fds[CLIENT_FDS_MAX];
+	uint32_t fd_count = packet_fds(&c->recv_msg, fds);
+	json_error_t je;
+	json_t *j = json_loadb(c->buf, len, 0, &je);
+
+	if (c->task != NULL && c->task->packet != NULL && json_is_object(j)) {
+		c->task->packet(c->task, j, fds, fd_count);
+		json_decref(j);
+		/* The packet may have ended the task. */
+		// cppcheck-suppress knownConditionTrueFalse
+		if (c->task != NULL)
+			client_receive(c);
+		return;
+	}
+	for (uint32_t i = 0; i < fd_count; i++)
+		close(fds[i]);
+	if (c->recv_msg.msg_flags & MSG_TRUNC)
+		client_error(c, EX_DATAERR, "packet is larger than %d bytes",
+			     CLIENT_PACKET_BYTES);
+	else if (!json_is_object(j))
+		client_error(c, EX_DATAERR, "no JSON object: %s at byte %d",
+			     je.text, je.position);
+	else if (c->tailing)
+		client_error(c, EX_USAGE, "this connection is tailing");
+	else
+		request_run(c, j);
+	json_decref(j);
+}
+
+static void on_received(struct io_op *op, int res, uint32_t flags,
+			const void *data)
+{
+	struct client *c = op->user;
+
+	(void)flags;
+	(void)data;
+	c->receiving = false;
+	if (res <= 0 || c->closing) {
+		client_close(c);
+		return;
+	}
+	packet_handle(c, (size_t)res);
+}
+
+static void client_receive(struct client *c)
+{
+	if (c->receiving || c->closing)
+		return;
+	c->recv_iov = (struct iovec){c->buf, sizeof(c->buf)};
+	c->recv_msg = (struct msghdr){
+		.msg_iov = &c->recv_iov,
+		.msg_iovlen = 1,
+		.msg_control = c->control,
+		.msg_controllen = sizeof(c->control),
+	};
+	c->receiving = io_recvmsg(c->command->en->io, &c->recv_op, c->fd,
+				  &c->recv_msg) == 0;
+	if (!c->receiving)
+		client_close(c);
+}
+
+/* The struct itself goes in clients_reap(), when no caller is inside it and
+ * nothing of it is in the ring any more. */
+static void client_close(struct client *c)
+{
+	if (c->closing)
+		return;
+	c->closing = true;
+	shutdown(c->fd, SHUT_RDWR); /* ends what is in the ring */
+	if (c->tailing)
+		c->command->tailing--;
+	c->tailing = false;
+	client_task_end(c);
+}
+
+static void clients_reap(struct command *cmd)
+{
+	struct client **at = &cmd->clients;
+
+	while (*at != NULL) {
+		struct client *c = *at;
+
+		if (!c->closing || c->receiving || c->sending) {
+			at = &c->next;
+			continue;
+		}
+		*at = c->next;
+		cmd->client_count--;
+		while (c->out != NULL)
+			packet_drop_first(c);
+		close(c->fd);
+		free(c);
+	}
+}
+
+static void actor_of(int fd, char actor[64])
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0)
+		snprintf(actor, 64, "uid %u", (unsigned)cred.uid);
+	else
+		snprintf(actor, 64, "unknown");
+}
+
+static void on_accepted(struct io_op *op, int res, uint32_t flags,
+			const void *data)
+{
+	struct command *cmd = op->user;
+	struct client *c;
+
+	(void)data;
+	if (res >= 0) {
+		c = cmd->client_count < CLIENTS_MAX ? calloc(1, sizeof(*c))
+						    : NULL;
+		if (c == NULL) {
+			close(res);
+		} else {
+			c->command = cmd;
+			c->fd = res;
+			c->out_end = &c->out;
+			c->recv_op =
+				(struct io_op){.done = on_received, .user = c};
+			c->send_op = (struct io_op){.done = on_sent, .user = c};
+			actor_of(res, c->actor);
+			c->next = cmd->clients;
+			cmd->clients = c;
+			cmd->client_count++;
+			client_receive(c);
+		}
+	}
+	if ((flags & IO_MORE) == 0 && res != -ECANCELED)
+		io_accept_multi(cmd->en->io, &cmd->accept_op, cmd->fd);
+}
+
+static int socket_listen(const char *path, int *out, struct err *e)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	int fd, rc;
+
+	if (strlen(path) >= sizeof(sun.sun_path))
+		return err_set(e, -ENAMETOOLONG,
+			       "%s: socket path is longer than %zu bytes; set "
+			       "run.socket to a shorter one",
+			       path, sizeof(sun.sun_path) - 1);
+	memcpy(sun.sun_path, path, strlen(path));
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return err_set(e, -errno, "socket: %s", err_name(errno));
+	/* The spool's lock is ours by now: a socket file there is a stale
+	 * one. */
+	unlink(path);
+	if (bind(fd, (struct sockaddr *)&sun, sizeof(sun)) != 0 ||
+	    chmod(path, 0660) != 0 || listen(fd, 16) != 0) {
+		rc = err_set(e, -errno, "%s: %s", path, err_name(errno));
+		close(fd);
+		return rc;
+	}
+	*out = fd;
+	return 0;
+}
+
+int command_create(struct engine *en, struct command **out, struct err *e)
+{
+	struct command *cmd = calloc(1, sizeof(*cmd));
+	int rc;
+
+	if (cmd == NULL)
+		return err_set(e, -ENOMEM, "out of memory");
+	cmd->en = en;
+	rc = socket_listen(en->config->run.socket, &cmd->fd, e);
+	if (rc != 0) {
+		free(cmd);
+		return rc;
+	}
+	cmd->accept_op = (struct io_op){.done = on_accepted, .user = cmd};
+	rc = io_accept_multi(en->io, &cmd->accept_op, cmd->fd);
+	if (rc != 0) {
+		close(cmd->fd);
+		free(cmd);
+		return err_set(e, rc, "accept: %s", err_name(rc));
+	}
+	*out = cmd;
+	return 0;
+}
+
+void command_destroy(struct command **cmdp)
+{
+	struct command *cmd = *cmdp;
+
+	*cmdp = NULL;
+	if (cmd == NULL)
+		return;
+	unlink(cmd->en->config->run.socket);
+	io_cancel(cmd->en->io, &cmd->accept_op);
+	for (struct client *c = cmd->clients; c != NULL; c = c->next)
+		client_close(c);
+	/* Lets what is in the ring come back to its owner. */
+	for (int i = 0; i < 100; i++) {
+		clients_reap(cmd);
+		if (cmd->clients == NULL && cmd->accept_op.pending == 0)
+			break;
+		io_step(cmd->en->io, NS_PER_MS);
+	}
+	close(cmd->fd);
+	free(cmd);
+}
+
+bool command_step(struct command *cmd)
+{
+	bool busy = false;
+
+	clients_reap(cmd);
+	for (struct client *c = cmd->clients; c != NULL; c = c->next) {
+		if (!c->runnable || c->task == NULL)
+			continue;
+		/* The step may end the task: wakes during it count. */
+		c->runnable = false;
+		if (c->task->step(c->task))
+			c->runnable = true;
+		busy |= c->runnable;
+	}
+	return busy;
+}
+
+bool command_tail_wanted(const struct command *cmd)
+{
+	return cmd->tailing > 0;
+}
+
+static void tail_lost_tell(struct client *c)
+{
+	char line[64];
+	int n = snprintf(line, sizeof(line),
+			 "{\"type\":\"lost\",\"events\":%llu}",
+			 (unsigned long long)c->tail_lost);
+
+	c->tail_lost = 0;
+	client_send_bytes(c, line, (size_t)n);
+}
+
+void command_tail(struct command *cmd, const char *line, size_t len)
+{
+	for (struct client *c = cmd->clients; c != NULL; c = c->next) {
+		if (!c->tailing)
+			continue;
+		if (c->out_count >= TAIL_BACKLOG_MAX) {
+			c->tail_lost++;
+			continue;
+		}
+		if (c->tail_lost > 0)
+			tail_lost_tell(c);
+		client_send_bytes(c, line, len);
+	}
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * engine_priv.h - what the files of sluiced share.
+ *
+ * All fields belong to the one thread that runs engine_step(); the roles tell
+ * which duty a field is for, so that a later split onto threads is visible.
+ */
+#ifndef SLUICED_ENGINE_PRIV_H
+#define SLUICED_ENGINE_PRIV_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "delivery/delivery.h"
+#include "io/io.h"
+#include "queue/queue.h"
+#include "sluice/classify.h"
+#include "sluice/config.h"
+#include "sluice/release.h"
+#include "sluice/role.h"
+#include "sluiced/engine.h"
+#include "spool/spool.h"
+
+#define ENGINE_MAGIC  0x736c7563u
+#define RATE_SECONDS  10
+#define REFUSAL_BYTES 512
+
+/* One receiving operator, configured or made for a domain. Its number is the
+ * index in engine.providers and the same in queue, release and delivery. */
+struct provider {
+	char *name;
+	uint32_t config;    /* index into config.providers */
+	bool held;          /* by a standing hold on the provider */
+	uint64_t delivered; /* recipients since start */
+	uint64_t refused;
+	uint64_t by_class[CLASS_COUNT_];
+	uint64_t seconds[RATE_SECONDS]; /* delivered, at each of the last s */
+	char refusal[REFUSAL_BYTES];    /* the last one, verbatim */
+	uint32_t refusal_s;             /* when; 0 = none */
+	uint8_t refusal_class;
+	uint32_t refusal_source;
+};
+
+/* Same unknown text for several recipients of a batch: a path fact. */
+struct text_fact {
+	uint64_t hash;
+	uint32_t batch;
+	uint32_t count;
+	uint32_t provider;
+	uint32_t source;
+};
+#define TEXT_FACTS      64
+#define TEXT_FACT_LIMIT 3
+
+/* A domain that could not be routed: asked again at `until_s`. */
+struct unroutable {
+	uint32_t domain;
+	uint32_t until_s;
+	uint32_t tries;
+	bool holding;
+};
+
+struct late_outcome; /* outcomes.c */
+struct attempt_wait; /* an attempt on its way to the disk; results.c */
+struct command;      /* the command socket; command.c */
+struct listener;     /* SMTP intake */
+struct publish;      /* the board; publish.c */
+struct import;
+struct import_result;
+
+struct engine {
+	uint32_t magic;
+	const struct config *config;
+	struct io *io;
+	struct storage storage;
+	struct spool *spool;
+	struct queue *queue;
+	struct release *release;
+	struct delivery *delivery;
+	struct classify *rules;
+	struct classify_scratch *scratch;
+	struct command *command;
+	struct publish *publish;
+	struct listener *listener;
+	struct import *import;
+	bool importing; /* one session at a time */
+
+	struct provider *providers OWNED_BY(role_queue);
+	uint32_t provider_count OWNED_BY(role_queue);
+	uint32_t provider_room OWNED_BY(role_queue);
+	struct intern *provider_names OWNED_BY(role_queue);
+	/* configured domains: intern number -> config provider */
+	struct intern *fixed_domains;
+	uint32_t *fixed_provider;
+
+	uint32_t hold_next OWNED_BY(role_queue);
+	struct text_fact facts[TEXT_FACTS] OWNED_BY(role_queue);
+	uint32_t fact_next OWNED_BY(role_queue);
+	struct unroutable *unroutable OWNED_BY(role_queue);
+	uint32_t unroutable_count OWNED_BY(role_queue);
+	uint32_t unroutable_room OWNED_BY(role_queue);
+
+	struct attempt_wait *attempt_pool OWNED_BY(role_spool);
+	struct attempt_wait *attempt_free OWNED_BY(role_spool);
+	/* outcomes that the spool had no room for, oldest first */
+	struct late_outcome *outcomes_late OWNED_BY(role_spool);
+	struct late_outcome **outcomes_end OWNED_BY(role_spool);
+	uint32_t outcomes_waiting;
+
+	struct io_timer second; /* once a second: engine_second() */
+	uint32_t started_s;
+	uint64_t delivered OWNED_BY(role_queue);
+	uint64_t seconds[RATE_SECONDS] OWNED_BY(role_queue);
+	uint32_t second_at OWNED_BY(role_queue);
+	bool delivery_up; /* recovery is over: domains go to delivery */
+	bool stopping;
+	bool delivery_stopped;
+	int broken; /* -errno: storage failed for good */
+};
+
+/* providers.c */
+int providers_create(struct engine *en, struct err *e);
+void providers_destroy(struct engine *en);
+uint32_t provider_of_domain(struct engine *en, const char *domain)
+	RUNS_ON(role_queue);
+uint32_t provider_find(const struct engine *en, const char *name)
+	RUNS_ON(role_queue);
+const struct config_provider *provider_config(const struct engine *en,
+					      uint32_t provider)
+	RUNS_ON(role_queue);
+void provider_second(struct engine *en) RUNS_ON(role_queue);
+double provider_rate(const struct engine *en, uint32_t provider)
+	RUNS_ON(role_queue);
+double engine_rate(const struct engine *en) RUNS_ON(role_queue);
+
+/* domains.c: new domains, unroutable ones */
+uint32_t domain_new(void *user, uint32_t domain, const char *name);
+void domain_waiting(void *user, uint32_t domain, uint32_t waiting);
+void engine_unroutable(void *user, uint32_t domain, bool permanent,
+		       const char *detail);
+void domains_second(struct engine *en, uint32_t now_s) RUNS_ON(role_queue);
+void domains_to_delivery(struct engine *en) RUNS_ON(role_queue);
+
+/* results.c */
+int results_create(struct engine *en);
+void results_destroy(struct engine *en);
+void result_attempt(void *user, uint64_t id, const uint32_t *rcpts,
+		    uint32_t count, uint32_t source, uint64_t token);
+void result_done(void *user, uint32_t provider, uint32_t source, uint64_t id,
+		 uint32_t batch, const struct delivery_result *results,
+		 uint32_t count);
+void result_connect_failed(void *user, uint32_t provider, uint32_t source,
+			   uint32_t domain, uint8_t phase,
+			   const struct smtp_reply *reply, const char *remote,
+			   const char *detail);
+void result_expired(void *user, uint64_t id, uint32_t rcpt);
+
+/* outcomes.c: journals `o`, now or when there is room again */
+void outcome_journal(struct engine *en, const struct spool_outcome *o)
+	RUNS_ON(role_spool);
+/* Tries what waits; true when nothing is left. */
+bool outcomes_step(struct engine *en) RUNS_ON(role_spool);
+void outcomes_destroy(struct engine *en) RUNS_ON(role_spool);
+
+/* reflex.c */
+void reflex_apply(struct engine *en, uint32_t provider, uint32_t source,
+		  uint32_t batch, uint64_t id, const struct verdict *v,
+		  uint8_t reflex) RUNS_ON(role_queue, role_spool);
+void reflex_unknown_text(struct engine *en, uint32_t provider, uint32_t source,
+			 uint32_t batch, const char *text, uint32_t len)
+	RUNS_ON(role_queue);
+
+/* holds.c */
+int hold_place(struct engine *en, struct selection *s, const char *reason,
+	       const char *actor, uint32_t *number)
+	RUNS_ON(role_queue, role_spool);
+int hold_lift(struct engine *en, uint32_t number)
+	RUNS_ON(role_queue, role_spool);
+/* Recovery: a journaled "hold/N" note. */
+int hold_from_note(struct engine *en, const char *key, struct text value);
+void holds_apply_flags(struct engine *en) RUNS_ON(role_queue);
+
+/* verb_import.c: callbacks of the importer */
+bool import_known(void *user, uint64_t digest, uint64_t *id);
+void import_done(void *user, const struct import_result *r);
+
+/* events.c: takes over the reference; cheap when nobody listens */
+bool event_wanted(const struct engine *en);
+void event_emit(struct engine *en, json_t *event);
+
+/* command.c */
+int command_create(struct engine *en, struct command **out, struct err *e);
+void command_destroy(struct command **c);
+/* Runs slices of long commands; true while there is more to do at once. */
+bool command_step(struct command *c)
+	RUNS_ON(role_queue, role_spool, role_command);
+bool command_tail_wanted(const struct command *c);
+void command_tail(struct command *c, const char *line, size_t len);
+
+#endif

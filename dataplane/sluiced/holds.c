@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * holds.c - standing holds, journaled as notes, back after a restart.
+ *
+ * Called by the command socket and by the reflex. Roles: queue, spool.
+ * A hold is a note "hold/N" whose value is a JSON object; an empty value lifts
+ * it. Bound: one walk of the index when the selection is not a plain provider,
+ * domain or everything.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sluice/assert.h"
+#include "sluice/clock.h"
+#include "sluice/log.h"
+#include "sluiced/engine_priv.h"
+
+static void hold_key(uint32_t number, char key[32])
+{
+	snprintf(key, 32, "hold/%u", number);
+}
+
+static char *hold_text(const struct selection *s, const char *reason,
+		       const char *actor, uint32_t since_s)
+{
+	json_t *j = json_pack("{s:o,s:s,s:s,s:I}", "selection",
+			      selection_to_json(s), "reason", reason, "actor",
+			      actor, "since", (json_int_t)since_s);
+	char *text;
+
+	if (j == NULL)
+		return NULL;
+	text = json_dumps(j, JSON_COMPACT);
+	json_decref(j);
+	return text;
+}
+
+int hold_place(struct engine *en, struct selection *s, const char *reason,
+	       const char *actor, uint32_t *number)
+{
+	uint32_t since_s = clock_realtime_s();
+	uint32_t n = en->hold_next;
+	char *text = hold_text(s, reason, actor, since_s);
+	char key[32];
+	int rc;
+
+	if (text == NULL)
+		return -ENOMEM;
+	hold_key(n, key);
+	rc = spool_note(en->spool, key,
+			(struct text){text, (uint32_t)strlen(text)}, NULL,
+			NULL);
+	free(text);
+	if (rc == 0)
+		rc = queue_hold_add(en->queue, n, s, reason, since_s);
+	if (rc != 0)
+		return rc;
+	en->hold_next++;
+	*number = n;
+	return 0;
+}
+
+int hold_lift(struct engine *en, uint32_t number)
+{
+	char key[32];
+	int rc;
+
+	hold_key(number, key);
+	rc = spool_note(en->spool, key, (struct text){"", 0}, NULL, NULL);
+	return rc != 0 ? rc : queue_hold_remove(en->queue, number);
+}
+
+static int hold_restore(struct engine *en, uint32_t number, json_t *j)
+{
+	struct selection *s = NULL;
+	const char *reason = json_string_value(json_object_get(j, "reason"));
+	uint32_t since_s =
+		(uint32_t)json_integer_value(json_object_get(j, "since"));
+	int rc = selection_from_json(json_object_get(j, "selection"), &s, NULL);
+
+	if (rc == 0)
+		rc = queue_hold_add(en->queue, number, s, reason ? reason : "",
+				    since_s);
+	if (rc != 0)
+		selection_destroy(&s);
+	return rc;
+}
+
+int hold_from_note(struct engine *en, const char *key, struct text value)
+{
+	uint32_t number = (uint32_t)strtoul(key + strlen("hold/"), NULL, 10);
+	json_t *j;
+	int rc;
+
+	role_assert(&role_queue);
+	if (number >= en->hold_next)
+		en->hold_next = number + 1;
+	if (value.len == 0) {
+		queue_hold_remove(en->queue, number);
+		return 0;
+	}
+	j = json_loadb(value.data, value.len, 0, NULL);
+	if (j == NULL) {
+		log_error("hold", "hold %u in the journal is unreadable",
+			  number);
+		return 0;
+	}
+	rc = hold_restore(en, number, j);
+	json_decref(j);
+	return rc;
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * main.c - sluiced: reads the config, starts the mail plane, runs its loop.
+ *
+ * Exit status: 0 after SIGTERM or SIGINT; EX_CONFIG for a config error,
+ * EX_TEMPFAIL when the spool is in use, other sysexits for the environment.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "sluice/clock.h"
+#include "sluice/log.h"
+#include "sluiced/engine.h"
+
+static volatile sig_atomic_t stop_asked;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	stop_asked = 1;
+}
+
+static void signals_init(void)
+{
+	struct sigaction sa = {.sa_handler = on_signal};
+
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGINT, &sa, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static void usage(FILE *f)
+{
+	fprintf(f, "usage: sluiced [-c FILE] [--check] [--version]\n"
+		   "  -c, --config FILE   default " CONFIG_DEFAULT_PATH "\n"
+		   "      --check         check the config and exit\n"
+		   "  -h, --help          this text\n");
+}
+
+/* A thousand connections need more than the usual 1024 descriptors. */
+static void limits_raise(uint32_t connections)
+{
+	struct rlimit rl;
+	rlim_t want = (rlim_t)connections + 4096;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) != 0 || rl.rlim_cur >= want)
+		return;
+	rl.rlim_cur = rl.rlim_max < want ? rl.rlim_max : want;
+	setrlimit(RLIMIT_NOFILE, &rl);
+}
+
+/* Directories that the daemon's user must be able to write. */
+static int dir_ready(const char *path, mode_t mode, const struct passwd *pw,
+		     struct err *e)
+{
+	if (mkdir(path, mode) != 0 && errno != EEXIST)
+		return err_set(e, -errno,
+			       "%s: %s; create it, or change the config", path,
+			       err_name(errno));
+	if (pw != NULL && chown(path, pw->pw_uid, pw->pw_gid) != 0)
+		return err_set(e, -errno, "%s: chown to %s: %s", path,
+			       pw->pw_name, err_name(errno));
+	return 0;
+}
+
+static int user_drop(const struct passwd *pw, struct err *e)
+{
+	if (initgroups(pw->pw_name, pw->pw_gid) != 0 ||
+	    setgid(pw->pw_gid) != 0 || setuid(pw->pw_uid) != 0)
+		return err_set(e, -errno, "cannot become user %s: %s",
+			       pw->pw_name, err_name(errno));
+	return 0;
+}
+
+static int surroundings_ready(const struct config *c, struct err *e)
+{
+	const struct passwd *pw = NULL;
+	int rc;
+
+	limits_raise(c->delivery.connections_total);
+	if (c->run.user != NULL && geteuid() == 0) {
+		pw = getpwnam(c->run.user);
+		if (pw == NULL)
+			return err_set(e, -ENOENT,
+				       "run.user: there is no user %s; create "
+				       "it (useradd --system %s)",
+				       c->run.user, c->run.user);
+	}
+	rc = dir_ready(c->run.dir, 0755, pw, e);
+	if (rc == 0)
+		rc = dir_ready(c->spool.dir, 0700, pw, e);
+	if (rc == 0 && pw != NULL)
+		rc = user_drop(pw, e);
+	return rc;
+}
+
+static int run(struct engine *en)
+	RUNS_ON(role_queue, role_spool, role_worker, role_command)
+{
+	int rc = 0;
+
+	while (rc == 0 && !engine_stopped(en)) {
+		if (stop_asked)
+			engine_stop(en);
+		rc = engine_step(en);
+		if (rc == -EINTR)
+			rc = 0;
+	}
+	return rc;
+}
+
+/* One thread plays all roles but the resolver's. */
+static void roles_enter(void)
+	ROLE_ENTERS(role_queue, role_spool, role_worker, role_command)
+{
+	role_enter(&role_queue);
+	role_enter(&role_spool);
+	role_enter(&role_worker);
+	role_enter(&role_command);
+}
+
+static void roles_leave(void)
+	ROLE_LEAVES(role_queue, role_spool, role_worker, role_command)
+{
+	role_leave(&role_command);
+	role_leave(&role_worker);
+	role_leave(&role_spool);
+	role_leave(&role_queue);
+}
+
+struct arguments {
+	const char *config;
+	bool check;
+};
+
+static int arguments_parse(int argc, char **argv, struct arguments *a)
+{
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"check", no_argument, NULL, 'k'},
+		{"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0}};
+	int opt;
+
+	/* Before any thread is started. NOLINTNEXTLINE(concurrency-mt-unsafe)
+	 */
+	while ((opt = getopt_long(argc, argv, "c:hV", options, NULL)) != -1) {
+		switch (opt) {
+		case 'c':
+			a->config = optarg;
+			break;
+		case 'k':
+			a->check = true;
+			break;
+		case 'V':
+			printf("sluiced %s\n", SLUICE_VERSION);
+			return -1;
+		case 'h':
+			usage(stdout);
+			return -1;
+		default:
+			usage(stderr);
+			return EX_USAGE;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "sluiced: unexpected argument '%s'\n",
+			argv[optind]);
+		return EX_USAGE;
+	}
+	return 0;
+}
+
+/* From the config to a stopped engine; the exit status. */
+static int serve(const struct config *c)
+	RUNS_ON(role_queue, role_spool, role_worker, role_command)
+{
+	struct engine *en = NULL;
+	struct err e = {""};
+	int status = EX_OSERR;
+	int rc = surroundings_ready(c, &e);
+
+	if (rc == 0)
+		rc = engine_create(&en, c, &status, &e);
+	if (rc != 0) {
+		fprintf(stderr, "sluiced: %s\n", e.text);
+		return status;
+	}
+	log_info("started", "%s, socket %s", c->path, c->run.socket);
+	rc = run(en);
+	engine_destroy(&en);
+	log_info("stopped", "%s", rc == 0 ? "cleanly" : err_name(rc));
+	return rc == 0 ? 0 : EX_OSERR;
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments a = {CONFIG_DEFAULT_PATH, false};
+	struct config *c = NULL;
+	struct err e = {""};
+	int rc = arguments_parse(argc, argv, &a);
+
+	if (rc != 0)
+		return rc < 0 ? 0 : rc;
+	log_init("sluiced", LOG_INFO_, LOG_TEXT);
+	if (config_load(a.config, &c, &e) != 0) {
+		fprintf(stderr, "sluiced: %s\n", e.text);
+		return EX_CONFIG;
+	}
+	if (a.check) {
+		printf("%s: ok\n", a.config);
+	} else {
+		log_init("sluiced", c->log.level, c->log.format);
+		signals_init();
+		roles_enter();
+		rc = serve(c);
+		roles_leave();
+	}
+	config_destroy(&c);
+	return rc;
+}

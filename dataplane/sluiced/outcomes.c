@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * outcomes.c - an outcome is journaled, if need be a little later.
+ *
+ * Called for every result. Role: spool. The spool takes no more than fits into
+ * its buffers; what does not fit waits here, in order, and while something
+ * waits nothing new is released. So the list is bounded by what was in flight.
+ * Allocates only then.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sluice/log.h"
+#include "sluiced/engine_priv.h"
+
+struct late_outcome {
+	struct late_outcome *next;
+	struct spool_outcome outcome;
+	char reply[];
+};
+
+/* An outcome that cannot be journaled: stop sending rather than deliver twice
+ * without knowing. */
+static void broken(struct engine *en, int rc)
+{
+	if (en->broken != 0)
+		return;
+	en->broken = rc;
+	log_error("spool",
+		  "cannot journal an outcome: %s; nothing more is sent",
+		  err_name(rc));
+}
+
+static void outcome_keep(struct engine *en, const struct spool_outcome *o)
+	RUNS_ON(role_spool)
+{
+	struct late_outcome *l = malloc(sizeof(*l) + o->reply.len);
+
+	if (l == NULL) {
+		broken(en, -ENOMEM);
+		return;
+	}
+	l->next = NULL;
+	l->outcome = *o;
+	if (o->reply.len > 0)
+		memcpy(l->reply, o->reply.data, o->reply.len);
+	l->outcome.reply.data = l->reply;
+	if (en->outcomes_late == NULL)
+		en->outcomes_end = &en->outcomes_late;
+	*en->outcomes_end = l;
+	en->outcomes_end = &l->next;
+	en->outcomes_waiting++;
+}
+
+void outcome_journal(struct engine *en, const struct spool_outcome *o)
+{
+	int rc = -EAGAIN;
+
+	if (en->outcomes_late == NULL)
+		rc = spool_outcome(en->spool, o, NULL, NULL);
+	if (rc == -EAGAIN)
+		outcome_keep(en, o);
+	else if (rc != 0)
+		broken(en, rc);
+}
+
+bool outcomes_step(struct engine *en)
+{
+	while (en->outcomes_late != NULL) {
+		struct late_outcome *l = en->outcomes_late;
+		int rc = spool_outcome(en->spool, &l->outcome, NULL, NULL);
+
+		if (rc == -EAGAIN)
+			return false;
+		if (rc != 0)
+			broken(en, rc);
+		en->outcomes_late = l->next;
+		en->outcomes_waiting--;
+		free(l);
+	}
+	return true;
+}
+
+void outcomes_destroy(struct engine *en)
+{
+	while (en->outcomes_late != NULL) {
+		struct late_outcome *l = en->outcomes_late;
+
+		en->outcomes_late = l->next;
+		free(l);
+	}
+	en->outcomes_waiting = 0;
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * providers.c - which receiving operator a domain belongs to.
+ *
+ * Configured sets come first and keep their config number; any other domain
+ * is its own provider with the settings of `default`. Role: queue.
+ * Bound: a name and one struct per provider; lookups are one hash.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sluice/assert.h"
+#include "sluice/clock.h"
+#include "sluice/intern.h"
+#include "sluiced/engine_priv.h"
+
+static int provider_add(struct engine *en, const char *name, uint32_t config,
+			uint32_t *number) RUNS_ON(role_queue)
+{
+	struct provider *p;
+	uint32_t n;
+
+	if (en->provider_count == en->provider_room) {
+		uint32_t room = en->provider_room ? en->provider_room * 2 : 64;
+
+		p = realloc(en->providers, room * sizeof(*p));
+		if (p == NULL)
+			return -ENOMEM;
+		en->providers = p;
+		en->provider_room = room;
+	}
+	n = intern_add(en->provider_names, name, strlen(name));
+	if (n == INTERN_NONE)
+		return -ENOMEM;
+	sluice_assert(n == en->provider_count);
+	p = &en->providers[n];
+	memset(p, 0, sizeof(*p));
+	p->name = strdup(name);
+	if (p->name == NULL)
+		return -ENOMEM;
+	p->config = config;
+	en->provider_count++;
+	*number = n;
+	return 0;
+}
+
+static int provider_register(struct engine *en, uint32_t number)
+	RUNS_ON(role_queue)
+{
+	const struct provider *p = &en->providers[number];
+	const struct config_provider *c = &en->config->providers[p->config];
+	const struct config_pool *pool = &en->config->pools[c->pool];
+	struct release_provider_config rc = {
+		.pace_max = c->pace_max,
+		.pace_per_source = c->pace_per_source,
+		.pace_start = c->pace_start,
+		.batch_interval_ns = c->batch_interval_ns,
+		.batch_max = c->batch_max,
+		.count_recipients = c->count == COUNT_RECIPIENTS,
+		.hash = spool_hash(p->name, strlen(p->name)),
+	};
+	int rc_set;
+
+	for (uint32_t i = 0; i < pool->source_count; i++) {
+		if (rc.source_count == RELEASE_SOURCES_MAX)
+			break;
+		rc.sources[rc.source_count++] = pool->sources[i];
+	}
+	rc_set = release_provider_set(en->release, number, &rc,
+				      clock_monotonic_ns());
+	if (rc_set != 0)
+		return rc_set;
+	rc_set = queue_provider_set(en->queue, number, p->name, c->order,
+				    c->recipients_per_message);
+	queue_provider_shared_hop_set(en->queue, number, c->route != NULL);
+	return rc_set;
+}
+
+static int fixed_domains_load(struct engine *en)
+{
+	const struct config *c = en->config;
+	uint32_t total = 0, n;
+
+	for (uint32_t i = 0; i < c->provider_count; i++)
+		total += c->providers[i].domain_count;
+	en->fixed_provider = calloc(total + 1, sizeof(*en->fixed_provider));
+	if (en->fixed_provider == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < c->provider_count; i++) {
+		const struct config_provider *p = &c->providers[i];
+
+		for (uint32_t d = 0; d < p->domain_count; d++) {
+			n = intern_add(en->fixed_domains, p->domains[d],
+				       strlen(p->domains[d]));
+			if (n == INTERN_NONE)
+				return -ENOMEM;
+			en->fixed_provider[n] = i;
+		}
+	}
+	return 0;
+}
+
+int providers_create(struct engine *en, struct err *e)
+{
+	uint32_t number;
+	int rc;
+
+	role_assert(&role_queue);
+	en->provider_names = intern_create();
+	en->fixed_domains = intern_create();
+	if (en->provider_names == NULL || en->fixed_domains == NULL)
+		return err_set(e, -ENOMEM, "out of memory for providers");
+	rc = fixed_domains_load(en);
+	for (uint32_t i = 0; rc == 0 && i < en->config->provider_count; i++) {
+		rc = provider_add(en, en->config->providers[i].name, i,
+				  &number);
+		if (rc == 0)
+			rc = provider_register(en, number);
+	}
+	if (rc != 0)
+		return err_set(e, rc, "cannot set up providers: %s",
+			       err_name(rc));
+	return 0;
+}
+
+void providers_destroy(struct engine *en)
+{
+	role_assert(&role_queue);
+	for (uint32_t i = 0; i < en->provider_count; i++)
+		free(en->providers[i].name);
+	free(en->providers);
+	free(en->fixed_provider);
+	intern_destroy(&en->provider_names);
+	intern_destroy(&en->fixed_domains);
+	en->providers = NULL;
+	en->provider_count = en->provider_room = 0;
+}
+
+uint32_t provider_of_domain(struct engine *en, const char *domain)
+{
+	uint32_t n = intern_find(en->fixed_domains, domain, strlen(domain));
+
+	if (n != INTERN_NONE)
+		return en->fixed_provider[n];
+	n = intern_find(en->provider_names, domain, strlen(domain));
+	if (n != INTERN_NONE)
+		return n;
+	if (provider_add(en, domain, 0, &n) != 0)
+		return 0; /* out of memory: the default paces it */
+	if (provider_register(en, n) != 0)
+		return 0;
+	return n;
+}
+
+uint32_t provider_find(const struct engine *en, const char *name)
+{
+	uint32_t n = intern_find(en->provider_names, name, strlen(name));
+
+	return n == INTERN_NONE ? QUEUE_NONE : n;
+}
+
+const struct config_provider *provider_config(const struct engine *en,
+					      uint32_t provider)
+{
+	sluice_assert(provider < en->provider_count);
+	return &en->config->providers[en->providers[provider].config];
+}
+
+/* Once a second: remembers the counters, so that rates are differences. */
+void provider_second(struct engine *en)
+{
+	uint32_t at = en->second_at++ % RATE_SECONDS;
+
+	for (uint32_t i = 0; i < en->provider_count; i++)
+		en->providers[i].seconds[at] = en->providers[i].delivered;
+	en->seconds[at] = en->delivered;
+}
+
+static double rate_of(const uint64_t *seconds, uint32_t taken)
+{
+	uint32_t newest, oldest, span;
+
+	if (taken < 2)
+		return 0.0;
+	span = taken < RATE_SECONDS ? taken : RATE_SECONDS;
+	newest = (taken - 1) % RATE_SECONDS;
+	oldest = (taken - span) % RATE_SECONDS;
+	return (double)(seconds[newest] - seconds[oldest]) / (span - 1);
+}
+
+double provider_rate(const struct engine *en, uint32_t provider)
+{
+	return rate_of(en->providers[provider].seconds, en->second_at);
+}
+
+double engine_rate(const struct engine *en)
+{
+	return rate_of(en->seconds, en->second_at);
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * verb_show.c - one message: index, envelope, header.
+ *
+ * Role: command. One read of the record's beginning; the body is not shown.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "sluice/clock.h"
+#include "sluiced/client.h"
+#include "sluiced/engine_priv.h"
+#include "sluiced/head_read.h"
+
+#define SHOW_BYTES     32768u
+#define SHOW_RCPTS_MAX 200
+
+struct show_task {
+	struct task task;
+	struct engine *en;
+	struct head_read head;
+	uint64_t id;
+	json_t *recipients;
+	uint32_t recipient_count;
+	struct spool_place place;
+	bool found, gone;
+};
+
+static void show_free(struct show_task *t)
+{
+	head_read_fini(&t->head);
+	json_decref(t->recipients);
+	free(t);
+}
+
+static void show_destroy(struct task *task)
+{
+	struct show_task *t = (struct show_task *)task;
+
+	t->gone = true;
+	if (!t->head.pending)
+		show_free(t);
+}
+
+static void recipient_each(void *user, const struct queue_entry *e)
+{
+	struct show_task *t = user;
+	json_t *j;
+
+	t->found = true;
+	t->place = e->place;
+	if (t->recipient_count++ >= SHOW_RCPTS_MAX)
+		return;
+	j = json_pack("{s:i,s:s,s:s,s:i,s:s,s:I,s:b,s:b}", "rcpt", (int)e->rcpt,
+		      "state", rcpt_state_name(e->state), "domain",
+		      queue_domain_name(t->en->queue, e->domain), "attempts",
+		      (int)e->attempts, "last_class",
+		      e->attempts && class_name(e->last_class)
+			      ? class_name(e->last_class)
+			      : "",
+		      "due", (json_int_t)e->due_s, "custody_hold",
+		      e->custody_hold, "standing_hold", e->standing_hold);
+	json_array_append_new(t->recipients, j);
+}
+
+/* Bytes that may be no UTF-8: Latin-1 reading of what is not ASCII. */
+static json_t *json_bytes(const char *data, size_t len)
+{
+	json_t *j = json_stringn(data, len);
+	char *copy;
+	size_t n = 0;
+
+	if (j != NULL)
+		return j;
+	copy = malloc(len * 2 + 1);
+	if (copy == NULL)
+		return json_null();
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)data[i];
+
+		if (c < 0x80) {
+			copy[n++] = (char)c;
+		} else {
+			copy[n++] = (char)(0xc0 | (c >> 6));
+			copy[n++] = (char)(0x80 | (c & 0x3f));
+		}
+	}
+	j = json_stringn(copy, n);
+	free(copy);
+	return j ? j : json_null();
+}
+
+static json_t *text_json(struct text t)
+{
+	return json_bytes(t.data ? t.data : "", t.len);
+}
+
+static json_t *header_json(const struct head_read *h)
+{
+	const char *content, *end;
+	size_t have;
+
+	if (h->record.content_offset >= h->have)
+		return json_string("");
+	content = h->buf + h->record.content_offset;
+	have = h->have - h->record.content_offset;
+	if (have > h->record.content_bytes)
+		have = h->record.content_bytes;
+	end = memmem(content, have, "\r\n\r\n", 4);
+	if (end != NULL)
+		have = (size_t)(end - content) + 2;
+	return json_bytes(content, have);
+}
+
+static json_t *message_json(const struct show_task *t)
+{
+	const struct spool_record *r = &t->head.record;
+	char hex[17];
+	json_t *j = json_object();
+
+	message_id_format(t->id, hex);
+	json_object_set_new(j, "id", json_string(hex));
+	json_object_set_new(j, "sender", text_json(r->env.sender));
+	json_object_set_new(j, "origin", text_json(r->env.origin));
+	json_object_set_new(j, "client", text_json(r->env.client));
+	json_object_set_new(j, "account", text_json(r->env.account));
+	json_object_set_new(j, "arrival", json_integer(r->env.arrival_s));
+	json_object_set_new(j, "size",
+			    json_integer((json_int_t)r->content_bytes));
+	json_object_set_new(j, "segment", json_integer(t->place.segment));
+	json_object_set_new(j, "offset",
+			    json_integer((json_int_t)t->place.offset));
+	json_object_set_new(j, "header", header_json(&t->head));
+	return j;
+}
+
+static void recipients_name(struct show_task *t)
+{
+	size_t i;
+	json_t *j;
+
+	json_array_foreach(t->recipients, i, j)
+	{
+		json_int_t n = json_integer_value(json_object_get(j, "rcpt"));
+
+		if (n < t->head.record.env.rcpt_count)
+			json_object_set_new(
+				j, "recipient",
+				text_json(t->head.record.env.rcpts[n].address));
+	}
+}
+
+static void show_answer(struct show_task *t)
+{
+	struct client *c = t->task.client;
+
+	if (t->head.res != 0) {
+		client_error(c, EX_IOERR, "segment %u, offset %llu: %s",
+			     t->place.segment,
+			     (unsigned long long)t->place.offset,
+			     err_name(t->head.res));
+	} else {
+		recipients_name(t);
+		client_done(c, json_pack("{s:s,s:o,s:O,s:i}", "schema",
+					 "sluice.message.1", "message",
+					 message_json(t), "recipients",
+					 t->recipients, "recipient_count",
+					 (int)t->recipient_count));
+	}
+}
+
+static void on_head(struct head_read *h)
+{
+	struct show_task *t = h->user;
+
+	if (t->gone)
+		show_free(t);
+	else
+		client_wake(t->task.client);
+}
+
+static bool show_step(struct task *task)
+{
+	struct show_task *t = (struct show_task *)task;
+
+	if (t->head.pending)
+		return false;
+	show_answer(t);
+	client_task_end(task->client);
+	return false;
+}
+
+void verb_show(struct client *c, json_t *request)
+{
+	const char *text = json_string_value(json_object_get(request, "id"));
+	struct show_task *t;
+	uint64_t id;
+	int rc;
+
+	if (text == NULL || message_id_parse(text, &id) != 0) {
+		client_error(c, EX_USAGE,
+			     "'%s' is no message id (up to 16 hex digits)",
+			     text ? text : "");
+		return;
+	}
+	t = calloc(1, sizeof(*t));
+	if (t == NULL || (t->recipients = json_array()) == NULL) {
+		free(t);
+		client_error(c, EX_OSERR, "out of memory");
+		return;
+	}
+	t->en = client_engine(c);
+	t->id = id;
+	t->task.step = show_step;
+	t->task.destroy = show_destroy;
+	queue_find(t->en->queue, id, recipient_each, t);
+	rc = t->found ? head_read_start(&t->head, t->en->spool, &t->place,
+					SHOW_BYTES, on_head, t)
+		      : 0;
+	if (!t->found || rc != 0) {
+		if (t->found)
+			client_error(c, EX_IOERR, "%s: %s", text, err_name(rc));
+		else
+			client_error(c, EX_DATAERR,
+				     "no message %s in the queue", text);
+		show_free(t);
+		return;
+	}
+	client_task(c, &t->task);
+}

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * walker.c - selections in slices.
+ *
+ * Role: command. Gather a slice from the index, read the envelopes that are
+ * needed, drop what only the hash matched, hand out the rest.
+ * Bound: SLICE_* messages and as many reads at a time.
+ */
+#include "sluiced/walker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "sluice/assert.h"
+#include "sluice/clock.h"
+#include "sluice/domain.h"
+#include "sluiced/engine_priv.h"
+#include "sluiced/head_read.h"
+
+#define SLICE_PLAIN 8192
+#define SLICE_READ  128
+
+struct walker {
+	struct engine *en;
+	struct selection *selection;
+	struct walker_ops ops;
+	void *user;
+	struct queue_cursor cursor;
+	bool envelopes, more, over, failed, orphan;
+	struct walker_entry *entries;
+	uint32_t count, room;
+	struct head_read *heads; /* one per message of the slice */
+	uint32_t head_count, reading;
+};
+
+struct walker *walker_create(struct engine *en, struct selection *s,
+			     bool envelopes, const struct walker_ops *ops,
+			     void *user)
+{
+	struct walker *w = calloc(1, sizeof(*w));
+
+	if (w == NULL)
+		return NULL;
+	w->heads = calloc(SLICE_READ, sizeof(*w->heads));
+	if (w->heads == NULL) {
+		free(w);
+		return NULL;
+	}
+	w->en = en;
+	w->selection = s;
+	w->envelopes =
+		envelopes || s->senders.count > 0 || s->recipients.count > 0;
+	w->ops = *ops;
+	w->user = user;
+	w->more = true;
+	return w;
+}
+
+static void heads_drop(struct walker *w)
+{
+	for (uint32_t i = 0; i < w->head_count; i++)
+		head_read_fini(&w->heads[i]);
+	w->head_count = 0;
+}
+
+static void walker_free(struct walker *w)
+{
+	heads_drop(w);
+	selection_destroy(&w->selection);
+	free(w->heads);
+	free(w->entries);
+	free(w);
+}
+
+void walker_destroy(struct walker **wp)
+{
+	struct walker *w = *wp;
+
+	*wp = NULL;
+	if (w == NULL)
+		return;
+	if (w->reading > 0)
+		w->orphan = true; /* the last read frees it */
+	else
+		walker_free(w);
+}
+
+bool walker_over(const struct walker *w)
+{
+	return w->over;
+}
+
+static void gather(void *user, const struct queue_entry *e)
+{
+	struct walker *w = user;
+	struct walker_entry *entries;
+
+	if (w->count == w->room) {
+		uint32_t room = w->room ? w->room * 2 : 1024;
+
+		entries = realloc(w->entries, room * sizeof(*entries));
+		if (entries == NULL) {
+			w->failed = true;
+			return;
+		}
+		w->entries = entries;
+		w->room = room;
+	}
+	w->entries[w->count++] = (struct walker_entry){.index = *e};
+}
+
+static bool text_is(struct text t, const char *s)
+{
+	return t.len == strlen(s) && memcmp(t.data, s, t.len) == 0;
+}
+
+/* The local part as it is, the domain without case. */
+static bool address_is(struct text t, const char *s)
+{
+	const char *at = mail_address_domain(s);
+	size_t local = at != NULL ? (size_t)(at - s) : strlen(s);
+
+	if (t.len != strlen(s) || memcmp(t.data, s, local) != 0)
+		return false;
+	return at == NULL ||
+	       strncasecmp(t.data + local, at, t.len - local) == 0;
+}
+
+static bool list_has(const struct selection_list *l, struct text t)
+{
+	if (l->count == 0)
+		return true;
+	for (uint32_t i = 0; i < l->count; i++)
+		if (text_is(t, l->items[i]) || address_is(t, l->items[i]))
+			return true;
+	return false;
+}
+
+/* Fills in the addresses; false when only the hash matched. */
+static bool entry_confirm(struct walker *w, struct walker_entry *e,
+			  const struct head_read *h)
+{
+	if (h == NULL || h->res != 0 ||
+	    e->index.rcpt >= h->record.env.rcpt_count) {
+		e->unreadable = true;
+		return e->index.exact;
+	}
+	e->sender = h->record.env.sender;
+	e->recipient = h->record.env.rcpts[e->index.rcpt].address;
+	return e->index.exact ||
+	       (list_has(&w->selection->senders, e->sender) &&
+		list_has(&w->selection->recipients, e->recipient));
+}
+
+static void slice_hand_out(struct walker *w)
+{
+	uint32_t kept = 0, h = 0;
+
+	for (uint32_t i = 0; i < w->count && w->envelopes; i++) {
+		if (i > 0 &&
+		    w->entries[i].index.id != w->entries[i - 1].index.id)
+			h++;
+		/* entries[kept] may be i itself */
+		if (entry_confirm(w, &w->entries[i], &w->heads[h]))
+			w->entries[kept++] = w->entries[i];
+	}
+	if (!w->envelopes)
+		kept = w->count;
+	if (kept > 0)
+		w->ops.slice(w->user, w->entries, kept);
+	heads_drop(w);
+	w->count = 0;
+	w->over = !w->more;
+}
+
+static void on_head(struct head_read *h)
+{
+	struct walker *w = h->user;
+
+	sluice_assert(w->reading > 0);
+	if (--w->reading > 0)
+		return;
+	if (w->orphan)
+		walker_free(w);
+	else
+		w->ops.wake(w->user);
+}
+
+static void slice_read(struct walker *w)
+{
+	uint64_t last = 0;
+
+	w->reading = 1; /* ours: no wake before all are started */
+	for (uint32_t i = 0; i < w->count; i++) {
+		const struct queue_entry *e = &w->entries[i].index;
+		struct head_read *h;
+		int rc;
+
+		if (i > 0 && e->id == last)
+			continue;
+		last = e->id;
+		sluice_assert(w->head_count < SLICE_READ);
+		h = &w->heads[w->head_count++];
+		w->reading++;
+		rc = head_read_start(h, w->en->spool, &e->place, 0, on_head, w);
+		if (rc != 0) {
+			h->res = rc;
+			w->reading--;
+		}
+	}
+	w->reading--;
+}
+
+bool walker_step(struct walker *w)
+{
+	if (w->over || w->reading > 0)
+		return false;
+	if (w->count == 0) {
+		w->more = queue_walk(w->en->queue, &w->cursor, w->selection,
+				     clock_realtime_s(),
+				     w->envelopes ? SLICE_READ : SLICE_PLAIN,
+				     gather, w) &&
+			  !w->failed;
+		if (w->envelopes && w->count > 0) {
+			slice_read(w);
+			if (w->reading > 0)
+				return false;
+		}
+	}
+	slice_hand_out(w);
+	return !w->over;
+}

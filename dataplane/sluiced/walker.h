@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * walker.h - goes through a selection in slices, with envelopes if wanted.
+ *
+ * Role: command. The index matches senders and recipients by hash; before the
+ * walker hands out such an entry it has read the envelope from the spool and
+ * compared the text. Slices are bounded, so the mail goes on in between.
+ */
+#ifndef SLUICED_WALKER_H
+#define SLUICED_WALKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "queue/queue.h"
+
+struct engine;
+struct walker;
+
+struct walker_entry {
+	struct queue_entry index;
+	struct text sender; /* only with envelopes; valid in the call */
+	struct text recipient;
+	bool unreadable; /* the record is damaged: no envelope */
+};
+
+struct walker_ops {
+	/* Entries of one message come together, in order of their number. */
+	void (*slice)(void *user, const struct walker_entry *e, uint32_t n);
+	/* More can be done at once (a read has completed). */
+	void (*wake)(void *user);
+};
+
+/* Takes the selection. `envelopes`: every entry comes with its addresses. */
+struct walker *walker_create(struct engine *en, struct selection *s,
+			     bool envelopes, const struct walker_ops *ops,
+			     void *user);
+void walker_destroy(struct walker **w);
+/* One slice: true while there is more to do at once; when false and not
+ * walker_over(), it waits for reads. */
+bool walker_step(struct walker *w);
+bool walker_over(const struct walker *w);
+
+#endif
