@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * verbs_act.c - verbs that change something: hold, release; and check, which
+ * only reads the config.
+ *
+ * Each says what it touched. --dry-run prints the exact count and does
+ * nothing.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "cli.h"
+#include "sluice/config.h"
+
+static int reason_missing(const struct cli *cli)
+{
+	if (cli->reason != NULL && *cli->reason != '\0')
+		return 0;
+	fputs("sluice: a reason is needed, for the log and for the others: "
+	      "--reason TEXT\n",
+	      stderr);
+	return EX_USAGE;
+}
+
+static json_t *act_request(struct cli *cli, const char *verb)
+{
+	json_t *r = json_pack("{s:s,s:s,s:b}", "verb", verb, "reason",
+			      cli->reason, "dry_run", cli->dry_run);
+
+	if (cli->hold_number > 0)
+		json_object_set_new(r, "hold",
+				    json_integer((json_int_t)cli->hold_number));
+	else
+		json_object_set(r, "selection", cli->selection);
+	return r;
+}
+
+int verb_hold(struct cli *cli)
+{
+	json_t *done = NULL;
+	char m[32], r[32];
+	int rc = reason_missing(cli);
+
+	if (rc == 0)
+		rc = connection_ask(cli, act_request(cli, "hold"), NULL, NULL,
+				    &done);
+	if (rc != 0)
+		return rc;
+	text_count((uint64_t)json_int(done, "messages"), m);
+	text_count((uint64_t)json_int(done, "recipients"), r);
+	if (cli->json)
+		print_json("sluice.hold.1", done);
+	else if (cli->dry_run)
+		printf("would hold %s recipients of %s messages\n", r, m);
+	else
+		printf("hold %lld: %s recipients of %s messages are kept back, "
+		       "and what arrives later\n",
+		       (long long)json_int(done, "hold"), r, m);
+	json_decref(done);
+	return 0;
+}
+
+static void still_held_print(const json_t *done)
+{
+	size_t i;
+	json_t *h;
+
+	json_array_foreach(json_object_get(done, "still_held_by"), i, h)
+		printf("  still kept back: hold %lld (%s: %s)\n",
+		       (long long)json_int(h, "hold"), json_str(h, "selection"),
+		       json_str(h, "reason"));
+}
+
+int verb_release(struct cli *cli)
+{
+	json_t *done = NULL;
+	char m[32], r[32];
+	int rc = reason_missing(cli);
+
+	if (rc == 0)
+		rc = connection_ask(cli, act_request(cli, "release"), NULL,
+				    NULL, &done);
+	if (rc != 0)
+		return rc;
+	text_count((uint64_t)json_int(done, "messages"), m);
+	text_count((uint64_t)json_int(done, "recipients"), r);
+	if (cli->json) {
+		print_json("sluice.release.1", done);
+	} else {
+		if (json_int(done, "hold_lifted") > 0)
+			printf("hold %lld is lifted\n",
+			       (long long)json_int(done, "hold_lifted"));
+		if (cli->hold_number == 0)
+			printf("%s %s recipients of %s messages\n",
+			       cli->dry_run ? "would release" : "released", r,
+			       m);
+		still_held_print(done);
+	}
+	json_decref(done);
+	return 0;
+}
+
+int verb_check(struct cli *cli)
+{
+	struct config *c = NULL;
+	struct err e = {""};
+
+	if (config_load(cli->config_path, &c, &e) != 0) {
+		fprintf(stderr, "sluice: %s\n", e.text);
+		return EX_CONFIG;
+	}
+	printf("%s: ok: %u sources, %u providers, %u listeners\n",
+	       cli->config_path, c->source_count, c->provider_count,
+	       c->listen_count);
+	config_destroy(&c);
+	return 0;
+}
