@@ -289,7 +289,7 @@ void delivery_go(struct delivery *d, uint64_t token, int res)
 	c = &d->connections[index];
 	m = &c->message;
 	/* The connection may have been lost in the meantime. */
-	if (c->generation != generation || !m->active || !m->asked || m->go)
+	if (c->generation != generation || !m->active || !m->attempted || m->go)
 		return;
 	if (res) {
 		m->error = res;

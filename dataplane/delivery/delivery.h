@@ -59,8 +59,9 @@ struct delivery_message {
 struct delivery_ops {
 	/* A connection of this path to this route can take a message. */
 	void (*ready)(void *user, uint32_t provider, uint32_t source);
-	/* Before the final dot may be written the attempt must be durable:
-	 * call delivery_go(token) when it is. */
+	/* Told when MAIL is written, for all recipients of the transaction.
+	 * Before the final dot may be written the attempt must be durable:
+	 * call delivery_go(token) when it is. That may come after done(). */
 	void (*attempt)(void *user, uint64_t id, const uint32_t *rcpts,
 			uint32_t count, uint32_t source, uint64_t token);
 	/* All recipients of one offered message. */

@@ -158,10 +158,12 @@ struct content {
 };
 
 struct message {
-	bool active;  /* done() is owed */
-	bool reading; /* `read` is in flight */
-	bool ready;   /* envelope decoded and found sendable */
-	bool asked, go, dot_sent;
+	bool active;    /* done() is owed */
+	bool reading;   /* `read` is in flight */
+	bool ready;     /* envelope decoded and found sendable */
+	bool attempted; /* the owner knows; delivery_go() will come */
+	bool asked;     /* 354 has come */
+	bool go, dot_sent;
 	bool heard; /* a reply came since MAIL was written */
 	bool mail_sent;
 	int error; /* ours: go() or a read failed */

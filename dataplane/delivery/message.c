@@ -298,6 +298,8 @@ static void commands_write(struct connection *c, struct smtp_writer *w)
 		dialogue_sent(g, DIALOGUE_DATA, 1);
 }
 
+static void message_attempt(struct connection *c);
+
 void message_commands(struct connection *c)
 {
 	struct smtp_writer w = {c->command, COMMAND_BYTES, 0};
@@ -309,22 +311,31 @@ void message_commands(struct connection *c)
 	commands_write(c, &w);
 	if (w.len)
 		connection_send(c, w.data, w.len);
+	if (!c->message.attempted)
+		message_attempt(c);
 }
 
-/* 354: the attempt has to be durable before the final dot. */
-void message_ask(struct connection *c)
+/* With MAIL goes word of the attempt, for all recipients that are named in
+ * this transaction: it becomes durable while the receiver answers. Those that
+ * are refused get their outcome all the same. */
+static void message_attempt(struct connection *c)
 {
 	struct message *m = &c->message;
 	struct delivery *d = c->d;
-	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < m->send_count; i++)
-		if (!c->slots[i].kind)
-			d->rcpts[n++] = c->slots[i].rcpt;
-	sluice_assert(n);
-	m->asked = true;
-	d->ops->attempt(d->user, m->id, d->rcpts, n, c->path->source,
+		d->rcpts[i] = c->slots[i].rcpt;
+	m->attempted = true;
+	d->ops->attempt(d->user, m->id, d->rcpts, m->send_count,
+			c->path->source,
 			(uint64_t)c->generation << 32 | c->index);
+}
+
+/* 354: content may go; its final dot only when the attempt is durable. */
+void message_ask(struct connection *c)
+{
+	sluice_assert(c->message.attempted);
+	c->message.asked = true;
 }
 
 /* Nothing was said of this message: MAIL never went out, or it went into a
@@ -342,7 +353,7 @@ void message_lost(struct connection *c, uint8_t phase, bool closed)
 
 	if (m->error)
 		(void)snprintf(c->detail, sizeof(c->detail),
-			       m->asked && !m->go
+			       m->attempted && !m->go
 				       ? "the attempt could not be recorded: %s"
 				       : "the content cannot be read: %s",
 			       err_name(m->error));

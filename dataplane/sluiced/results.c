@@ -5,7 +5,7 @@
  * Callbacks of delivery. Roles: queue, spool. Every recipient that was handed
  * to delivery gets exactly one journaled outcome here; what a block sends back
  * is journaled as waiting, so that its attempt is no doubt after a crash.
- * No allocation: attempts wait in a pool of one per connection.
+ * Attempts wait in a pool of a few per connection.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -19,6 +19,7 @@
 #include "sluiced/publish.h"
 #include "sluiced/reaction.h"
 
+#define POOL_SHARE                4 /* attempts on their way, per connection */
 #define REPLY_KEPT_BYTES          512
 #define REFUSAL_TEXT_BYTES        (REFUSAL_BYTES - 32)
 #define REPLY_KEPT_ACCEPTED_BYTES 64
@@ -29,11 +30,12 @@ struct attempt_wait {
 	uint64_t token;
 	uint32_t left; /* journal records still to commit */
 	int res;
+	bool pooled;
 };
 
 int results_create(struct engine *en)
 {
-	uint32_t count = en->config->delivery.connections_total;
+	uint32_t count = en->config->delivery.connections_total * POOL_SHARE;
 
 	role_assert(&role_spool);
 	en->attempt_pool = calloc(count, sizeof(*en->attempt_pool));
@@ -41,6 +43,7 @@ int results_create(struct engine *en)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < count; i++) {
 		en->attempt_pool[i].en = en;
+		en->attempt_pool[i].pooled = true;
 		en->attempt_pool[i].next = en->attempt_free;
 		en->attempt_free = &en->attempt_pool[i];
 	}
@@ -55,6 +58,33 @@ void results_destroy(struct engine *en)
 	en->attempt_pool = en->attempt_free = NULL;
 }
 
+/* A receiver that refuses faster than the disk commits can have more attempts
+ * on their way than there are connections: beyond the pool, from the heap. */
+static struct attempt_wait *attempt_take(struct engine *en) RUNS_ON(role_spool)
+{
+	struct attempt_wait *w = en->attempt_free;
+
+	if (w != NULL) {
+		en->attempt_free = w->next;
+		return w;
+	}
+	w = calloc(1, sizeof(*w));
+	if (w != NULL)
+		w->en = en;
+	return w;
+}
+
+static void attempt_give(struct engine *en, struct attempt_wait *w)
+	RUNS_ON(role_spool)
+{
+	if (!w->pooled) {
+		free(w);
+		return;
+	}
+	w->next = en->attempt_free;
+	en->attempt_free = w;
+}
+
 static void attempt_part_done(struct attempt_wait *w, int res)
 	RUNS_ON(role_spool)
 {
@@ -66,8 +96,7 @@ static void attempt_part_done(struct attempt_wait *w, int res)
 	if (--w->left > 0)
 		return;
 	res = w->res;
-	w->next = en->attempt_free;
-	en->attempt_free = w;
+	attempt_give(en, w);
 	delivery_go(en->delivery, token, res);
 }
 
@@ -87,9 +116,12 @@ void result_attempt(void *user, uint64_t id, const uint32_t *rcpts,
 	int rc;
 
 	role_assert(&role_spool);
-	w = en->attempt_free;
-	sluice_assert(w != NULL && count > 0);
-	en->attempt_free = w->next;
+	sluice_assert(count > 0);
+	w = attempt_take(en);
+	if (w == NULL) {
+		delivery_go(en->delivery, token, -ENOMEM);
+		return;
+	}
 	w->token = token;
 	w->res = 0;
 	w->left = 1; /* ours, until all runs are written */
