@@ -23,7 +23,7 @@
 
 #define RELEASE_BUDGET 256 /* messages per turn */
 #define WAIT_MAX_NS    (250 * NS_PER_MS)
-#define IMPORT_WINDOW  1024
+#define IMPORT_WINDOW  4096
 #define DOMAINS_MAX    (1u << 20)
 #define PROVIDERS_MAX  (1u << 20)
 #define SPIN_NS        (50 * NS_PER_US)
@@ -314,11 +314,14 @@ void engine_destroy(struct engine **enp)
  * work at hand. Deferred mail is moved by the once-a-second timer. */
 static uint64_t engine_wait_ns(const struct engine *en, bool busy)
 {
-	uint64_t now_ns, due_ns;
+	uint64_t now_ns, due_ns, other_ns;
 
 	if (busy)
 		return 0;
 	due_ns = release_next_ns(en->release);
+	other_ns = spool_next_ns(en->spool);
+	if (other_ns < due_ns)
+		due_ns = other_ns;
 	if (due_ns == CLOCK_NEVER_NS)
 		return WAIT_MAX_NS;
 	now_ns = clock_monotonic_ns();

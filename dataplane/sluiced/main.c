@@ -51,7 +51,7 @@ static void usage(FILE *f)
 static void limits_raise(uint32_t connections)
 {
 	struct rlimit rl;
-	rlim_t want = (rlim_t)connections + 4096;
+	rlim_t want = (rlim_t)connections + 8192;
 
 	if (getrlimit(RLIMIT_NOFILE, &rl) != 0 || rl.rlim_cur >= want)
 		return;

@@ -16,6 +16,10 @@
 #include "sluice/log.h"
 #include "sluiced/engine_priv.h"
 
+/* How long an import gathers for a commit: its answers come in windows of
+ * thousands, and each commit stalls the renames of its claims. */
+#define IMPORT_PATIENCE_NS (10 * NS_PER_MS)
+
 static int on_stored(void *user, const struct spool_stored *m)
 {
 	struct engine *en = user;
@@ -96,6 +100,7 @@ int recovery_run(struct engine *en, int *status, struct err *e)
 		.segment_bytes = c->spool.segment_bytes,
 		.min_free_bytes = c->spool.min_free_bytes,
 		.min_free_inodes = c->spool.min_free_inodes,
+		.patience_ns = IMPORT_PATIENCE_NS,
 	};
 	struct spool_stats st;
 	uint32_t known, crashed;

@@ -96,8 +96,10 @@ static int gather_messages(struct spool *sp)
 		if (!message_fits(
 			    sp, m,
 			    record_bytes(m->envelope_bytes, m->content_bytes),
-			    bound))
+			    bound)) {
+			sp->finished_until_ns = 0; /* right after this one */
 			break;
+		}
 		message_list_pop(&sp->finished);
 		message_lay(sp, m);
 		/* Its stored record must find room after the commit. */

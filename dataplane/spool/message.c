@@ -63,6 +63,7 @@ void message_free(struct spool *sp, struct spool_message *m)
 
 static int again(struct spool *sp)
 {
+	sp->finished_until_ns = 0; /* room comes with the commit */
 	sp->room_wanted = true;
 	return -EAGAIN;
 }
@@ -191,6 +192,21 @@ static int id_take(struct spool *sp, uint64_t *id)
 	return 0;
 }
 
+/* For the next commit. What was taken over has nobody waiting for an answer
+ * to each: it may gather for a while, so that a big import does not make a
+ * commit of every turn. */
+static void message_wait(struct spool_message *m)
+{
+	struct spool *sp = m->spool;
+	uint64_t until_ns = 0;
+
+	if (m->flags & SPOOL_TAKEN && sp->opt.patience_ns > 0)
+		until_ns = spool_now_ns(sp) + sp->opt.patience_ns;
+	if (sp->finished.head == NULL || until_ns < sp->finished_until_ns)
+		sp->finished_until_ns = until_ns;
+	message_list_push(&sp->finished, m);
+}
+
 int spool_message_finish(struct spool_message **mptr, uint32_t flags,
 			 spool_stored_fn *done, void *user)
 {
@@ -214,7 +230,7 @@ int spool_message_finish(struct spool_message **mptr, uint32_t flags,
 	*mptr = NULL;
 	/* A stream goes on in spool_step(): `done` never runs in here. */
 	if (!m->stream)
-		message_list_push(&m->spool->finished, m);
+		message_wait(m);
 	return 0;
 }
 

@@ -195,8 +195,26 @@ static void segment_ahead(struct spool *sp)
 		sp->ahead = NULL; /* tried again when it is needed */
 }
 
+/* Enough of them make a commit worth its while. */
+#define PATIENT_MESSAGES_MAX 1024u
+
+static bool messages_wanted(const struct spool *sp, uint64_t now_ns)
+{
+	return sp->finished.head != NULL &&
+	       (now_ns >= sp->finished_until_ns ||
+		sp->finished.count >= PATIENT_MESSAGES_MAX);
+}
+
+uint64_t spool_next_ns(const struct spool *sp)
+{
+	if (sp->finished.head == NULL || sp->commit.in_flight)
+		return CLOCK_NEVER_NS;
+	return sp->finished_until_ns;
+}
+
 int spool_step(struct spool *sp)
 {
+	uint64_t now_ns;
 	int res = 0;
 
 	MAGIC_CHECK(sp, SPOOL_MAGIC);
@@ -206,7 +224,8 @@ int spool_step(struct spool *sp)
 	stream_step(sp);
 	if (sp->commit.in_flight)
 		return 0;
-	if (sp->finished.head || journal_wanted(sp, spool_now_ns(sp)))
+	now_ns = spool_now_ns(sp);
+	if (messages_wanted(sp, now_ns) || journal_wanted(sp, now_ns))
 		res = commit_start(sp);
 	else
 		segment_ahead(sp);

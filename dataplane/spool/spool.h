@@ -111,6 +111,9 @@ struct spool_options {
 	uint64_t min_free_inodes;
 	uint32_t gather_bytes_max; /* memory for one commit; 4 MiB if 0 */
 	uint64_t (*now_ns)(void);  /* NULL: clock_monotonic_ns() */
+	/* How long taken-over messages may wait for more of them before a
+	 * commit begins; 0 = not at all. */
+	uint64_t patience_ns;
 };
 
 typedef void spool_done_fn(void *user, int res);
@@ -128,6 +131,9 @@ int spool_open(struct spool **out, const struct storage *st,
  * what was left to be journaled lazily is written, so that the next start need
  * not look at any segment. */
 void spool_close(struct spool **sp);
+/* When spool_step() has to be called at the latest for what was gathered;
+ * CLOCK_NEVER_NS = nothing waits for time. */
+uint64_t spool_next_ns(const struct spool *sp);
 /* Starts the next commit if something was gathered and none is in flight. Not
  * from within a `done`: there it does nothing. */
 int spool_step(struct spool *sp);

@@ -213,6 +213,7 @@ struct spool {
 	struct spool_message *message_free;
 	uint32_t messages_untouched, messages_max;
 	struct message_list finished; /* wait for a commit */
+	uint64_t finished_until_ns;   /* for no longer than this */
 	struct stream *streams;
 	struct segment_table segments;
 	struct segment *active; /* small messages go there */
