@@ -16,9 +16,9 @@
 #include "sluice/assert.h"
 #include "sluice/clock.h"
 
-#define PACKET_FILES 64  /* descriptors that one packet may carry */
-#define BATCH_FILES  512 /* share the syncs that make their claims durable */
-#define WINDOW_MAX   4096
+#define PACKET_FILES 64   /* descriptors that one packet may carry */
+#define BATCH_FILES  2048 /* share the syncs that make their claims durable */
+#define WINDOW_MAX   8192
 
 struct import_session {
 	struct cli *cli;

@@ -17,6 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "import_remove.h"
+
 #define TAKEN_DIR     "sluice-taken"
 #define SYNC_DIRS_MAX 32
 #define PATH_BYTES    512
@@ -27,6 +29,7 @@ struct claims {
 	char dirty[SYNC_DIRS_MAX][PATH_BYTES];
 	uint32_t dirty_count;
 	bool taken_dirty;
+	struct removals *removals;
 };
 
 int claims_open(const char *dir, struct claims **out, struct err *e)
@@ -36,9 +39,15 @@ int claims_open(const char *dir, struct claims **out, struct err *e)
 
 	if (c == NULL)
 		return err_set(e, -ENOMEM, "out of memory");
+	c->removals = removals_create();
+	if (c->removals == NULL) {
+		free(c);
+		return err_set(e, -ENOMEM, "out of memory");
+	}
 	c->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (c->dir < 0) {
 		rc = err_set(e, -errno, "%s: %s", dir, err_name(errno));
+		removals_destroy(&c->removals);
 		free(c);
 		return rc;
 	}
@@ -69,6 +78,7 @@ void claims_close(struct claims **cp)
 	*cp = NULL;
 	if (c == NULL)
 		return;
+	removals_destroy(&c->removals);
 	/* Only goes when it is empty. */
 	if (c->taken >= 0)
 		close(c->taken);
@@ -261,7 +271,8 @@ static void logs_remove(struct claims *c, const char *origin)
 
 void claim_remove(struct claims *c, struct claim *cl)
 {
-	unlinkat(c->taken, cl->taken, 0);
+	removals_add(c->removals, c->taken, cl->taken);
+	cl->taken = NULL; /* goes with the removal */
 	logs_remove(c, cl->origin);
 	claim_free(cl);
 }

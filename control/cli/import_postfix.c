@@ -239,9 +239,9 @@ static void files_raise(void)
 {
 	struct rlimit rl;
 
-	if (getrlimit(RLIMIT_NOFILE, &rl) != 0 || rl.rlim_cur >= 4096)
+	if (getrlimit(RLIMIT_NOFILE, &rl) != 0 || rl.rlim_cur >= 8192)
 		return;
-	rl.rlim_cur = rl.rlim_max < 4096 ? rl.rlim_max : 4096;
+	rl.rlim_cur = rl.rlim_max < 8192 ? rl.rlim_max : 8192;
 	setrlimit(RLIMIT_NOFILE, &rl);
 }
 
