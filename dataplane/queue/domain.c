@@ -204,6 +204,7 @@ static void tally_give(struct queue_provider *from, struct queue_provider *to,
 {
 	const struct tally *t = &d->tally;
 
+	sluice_assert(to != NULL);
 	for (uint32_t s = RCPT_WAITING; s <= RCPT_IN_FLIGHT; s++) {
 		if (from != NULL)
 			from->tally.by_state[s] -= t->by_state[s];

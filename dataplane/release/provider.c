@@ -202,8 +202,10 @@ static int provider_pool(struct release *r, struct provider *p,
 		    path_add(r, p, c->sources[i]) != 0)
 			return -ENOMEM;
 	}
-	for (uint32_t i = 0; i < p->path_count; i++)
+	for (uint32_t i = 0; i < p->path_count; i++) {
+		sluice_assert(p->paths[i] != NULL);
 		p->paths[i]->in_pool = is_in_pool(c, p->source[i]);
+	}
 	return 0;
 }
 

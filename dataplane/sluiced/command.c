@@ -258,14 +258,13 @@ static void packet_handle(struct client *c, size_t len)
 	int fds[CLIENT_FDS_MAX];
 	uint32_t fd_count = packet_fds(&c->recv_msg, fds);
 	json_error_t je;
+	struct task *t = c->task;
 	json_t *j = json_loadb(c->buf, len, 0, &je);
 
-	if (c->task != NULL && c->task->packet != NULL && json_is_object(j)) {
-		c->task->packet(c->task, j, fds, fd_count);
+	if (t != NULL && t->packet != NULL && json_is_object(j)) {
+		t->packet(t, j, fds, fd_count);
 		json_decref(j);
-		/* The packet may have ended the task. */
-		// cppcheck-suppress knownConditionTrueFalse
-		if (c->task != NULL)
+		if (c->task == t) /* it may have ended */
 			client_receive(c);
 		return;
 	}

@@ -89,6 +89,8 @@ static int surroundings_ready(const struct config *c, struct err *e)
 
 	limits_raise(c->delivery.connections_total);
 	if (c->run.user != NULL && geteuid() == 0) {
+		/* Before any thread is started. */
+		/* NOLINTNEXTLINE(concurrency-mt-unsafe) */
 		pw = getpwnam(c->run.user);
 		if (pw == NULL)
 			return err_set(e, -ENOENT,
@@ -153,8 +155,8 @@ static int arguments_parse(int argc, char **argv, struct arguments *a)
 		{NULL, 0, NULL, 0}};
 	int opt;
 
-	/* Before any thread is started. NOLINTNEXTLINE(concurrency-mt-unsafe)
-	 */
+	/* Before any thread is started. */
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe) */
 	while ((opt = getopt_long(argc, argv, "c:hV", options, NULL)) != -1) {
 		switch (opt) {
 		case 'c':

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sluice/assert.h"
 #include "sluice/clock.h"
 #include "sluice/event.h"
 #include "sluice/log.h"
@@ -63,6 +64,7 @@ static void sources_write(struct publish *p)
 	const struct config *c = p->en->config;
 	uint32_t family;
 
+	sluice_assert(p->sources != NULL);
 	for (uint32_t i = 0; i < c->source_count; i++) {
 		const struct config_source *s = &c->sources[i];
 		struct board_source_demand d = {.slot = {0, 0}};

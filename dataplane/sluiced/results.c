@@ -134,8 +134,10 @@ void result_attempt(void *user, uint64_t id, const uint32_t *rcpts,
 		w->left++;
 		rc = spool_attempt(en->spool, id, rcpts[from], run,
 				   (uint16_t)(source + 1), attempt_durable, w);
-		if (rc != 0)
-			attempt_part_done(w, rc);
+		if (rc != 0) { /* this part never comes back */
+			w->left--;
+			w->res = rc;
+		}
 		from += run;
 	}
 	attempt_part_done(w, 0);
