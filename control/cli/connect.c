@@ -17,7 +17,7 @@
 #include "cli.h"
 #include "sluice/config.h"
 
-#define PACKET_BYTES_MAX (256 * 1024)
+#define PACKET_BYTES_MAX (512 * 1024)
 #define FDS_MAX          64
 
 struct connection {

@@ -16,8 +16,9 @@
 #include "sluice/assert.h"
 #include "sluice/clock.h"
 
-#define PACKET_FILES 64   /* descriptors that one packet may carry */
-#define BATCH_FILES  2048 /* share the syncs that make their claims durable */
+#define PACKET_FILES 64    /* descriptors that one packet may carry */
+#define PACKET_BYTES 65000 /* of the entries of one packet */
+#define BATCH_FILES  2048  /* share the syncs that make their claims durable */
 #define WINDOW_MAX   8192
 
 struct import_session {
@@ -30,6 +31,7 @@ struct import_session {
 	uint32_t free_count, window;
 	json_t *batch; /* what is sent of each of the fds */
 	int fds[BATCH_FILES];
+	uint32_t bytes[BATCH_FILES]; /* of each entry, with its comma */
 	uint32_t batch_count;
 	uint64_t expected, taken, known, refused;
 	uint64_t started_ns, shown_ns;
@@ -222,6 +224,20 @@ static int packet_send(struct import_session *s, uint32_t from, uint32_t count)
 			       s->fds + from, count);
 }
 
+/* How many files of the batch from `at` on fit into one packet. */
+static uint32_t packet_files(const struct import_session *s, uint32_t at)
+{
+	uint32_t n = 0, bytes = 0;
+
+	while (at + n < s->batch_count && n < PACKET_FILES) {
+		bytes += s->bytes[at + n];
+		if (n > 0 && bytes > PACKET_BYTES)
+			break;
+		n++;
+	}
+	return n;
+}
+
 static int batch_send(struct import_session *s)
 {
 	uint32_t n;
@@ -232,8 +248,7 @@ static int batch_send(struct import_session *s)
 	if (s->ops.batch != NULL)
 		rc = s->ops.batch(s->user);
 	for (uint32_t at = 0; rc == 0 && at < s->batch_count; at += n) {
-		n = s->batch_count - at;
-		n = n < PACKET_FILES ? n : PACKET_FILES;
+		n = packet_files(s, at);
 		rc = packet_send(s, at, n);
 	}
 	for (uint32_t i = 0; i < s->batch_count; i++)
@@ -243,11 +258,36 @@ static int batch_send(struct import_session *s)
 	return rc != 0 ? rc : answers(s, false);
 }
 
+/* Entries and descriptors go side by side: one that cannot be said is refused
+ * here, or all behind it would meet each other's files. */
+static void batch_add(struct import_session *s, int fd, const char *name,
+		      json_t *envelope, void *item)
+{
+	uint32_t tag = s->free_tags[s->free_count - 1];
+	json_t *j = json_pack("{s:i,s:s,s:o*}", "tag", (int)tag, "name", name,
+			      "envelope", envelope);
+	size_t bytes = j ? json_dumpb(j, NULL, 0, JSON_COMPACT) : 0;
+
+	if (bytes == 0 || bytes >= PACKET_BYTES) {
+		close(fd);
+		json_decref(j);
+		s->ops.settled(s->user, item, IMPORT_REFUSED,
+			       bytes == 0
+				       ? "its name is no UTF-8"
+				       : "its envelope is too large: split "
+					 "the recipients over several lines");
+		return;
+	}
+	s->free_count--;
+	s->items[tag] = item;
+	json_array_append_new(s->batch, j);
+	s->bytes[s->batch_count] = (uint32_t)bytes + 1;
+	s->fds[s->batch_count++] = fd;
+}
+
 int import_add(struct import_session *s, int fd, const char *name,
 	       json_t *envelope, void *item)
 {
-	uint32_t tag;
-	json_t *j;
 	int rc = 0;
 
 	sluice_assert(item != NULL);
@@ -261,13 +301,7 @@ int import_add(struct import_session *s, int fd, const char *name,
 		json_decref(envelope);
 		return rc;
 	}
-	tag = s->free_tags[--s->free_count];
-	s->items[tag] = item;
-	j = json_pack("{s:i,s:s}", "tag", (int)tag, "name", name);
-	if (envelope != NULL)
-		json_object_set_new(j, "envelope", envelope);
-	json_array_append_new(s->batch, j);
-	s->fds[s->batch_count++] = fd;
+	batch_add(s, fd, name, envelope, item);
 	return s->batch_count == BATCH_FILES ? batch_send(s) : 0;
 }
 

@@ -62,7 +62,7 @@ static int line_import(struct eml_import *im, const char *name,
 	json_t *j = json_loads(line, 0, &je);
 	const char *file = json_string_value(json_object_get(j, "file"));
 	struct err e = {""};
-	char where[512], *item;
+	char where[512], line_name[32], *item;
 	int fd;
 
 	snprintf(where, sizeof(where), "%s:%lu", name, line_number);
@@ -84,7 +84,9 @@ static int line_import(struct eml_import *im, const char *name,
 		return 0;
 	}
 	json_object_del(j, "file");
-	return import_add(im->session, fd, where, j, item);
+	/* A path may be longer than a name, and no UTF-8. */
+	snprintf(line_name, sizeof(line_name), "line %lu", line_number);
+	return import_add(im->session, fd, line_name, j, item);
 }
 
 static int lines_import(struct eml_import *im, const char *name, FILE *f)

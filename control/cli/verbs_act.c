@@ -78,6 +78,12 @@ int verb_release(struct cli *cli)
 	char m[32], r[32];
 	int rc = reason_missing(cli);
 
+	if (rc == 0 && cli->hold_number > 0 &&
+	    json_object_size(cli->selection) > 0) {
+		fputs("sluice: release: a selection or --hold N, not both\n",
+		      stderr);
+		rc = EX_USAGE;
+	}
 	if (rc == 0)
 		rc = connection_ask(cli, act_request(cli, "release"), NULL,
 				    NULL, &done);

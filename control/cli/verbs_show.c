@@ -117,6 +117,9 @@ static void notes_print(const json_t *s)
 		print_safe(json_str(h, "reason"), 200);
 		putchar('\n');
 	}
+	if (json_int(s, "hold_count") > (json_int_t)i)
+		printf("... %lld holds in all\n",
+		       (long long)json_int(s, "hold_count"));
 }
 
 int verb_status(struct cli *cli)
@@ -136,6 +139,10 @@ int verb_status(struct cli *cli)
 			provider_header();
 		json_array_foreach(json_object_get(s, "providers"), i, p)
 			provider_row(cli, p);
+		if (json_int(s, "provider_count") > (json_int_t)i)
+			printf("... the largest of %lld: `sluice providers` "
+			       "shows all\n",
+			       (long long)json_int(s, "provider_count"));
 	}
 	json_decref(s);
 	return 0;

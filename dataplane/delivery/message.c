@@ -350,16 +350,18 @@ static bool was_not_tried(const struct connection *c, bool closed)
 void message_lost(struct connection *c, uint8_t phase, bool closed)
 {
 	struct message *m = &c->message;
+	/* Our own disk could not record the attempt: nothing was tried. */
+	bool unrecorded = m->error && m->attempted && !m->go;
 
 	if (m->error)
 		(void)snprintf(c->detail, sizeof(c->detail),
-			       m->attempted && !m->go
+			       unrecorded
 				       ? "the attempt could not be recorded: %s"
 				       : "the content cannot be read: %s",
 			       err_name(m->error));
 	if (m->dot_sent)
 		result_finish(c, DELIVERY_IN_DOUBT, PHASE_EOM, NULL, c->detail);
-	else if (was_not_tried(c, closed))
+	else if (unrecorded || was_not_tried(c, closed))
 		result_finish(c, DELIVERY_NOT_TRIED, PHASE_MAIL, NULL,
 			      c->detail);
 	else

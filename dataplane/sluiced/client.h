@@ -29,7 +29,8 @@ struct task {
 	 * close. NULL: none are accepted while it runs. */
 	void (*packet)(struct task *t, json_t *packet, const int *fds,
 		       uint32_t fd_count);
-	/* Client gone, or task_end(): frees itself and what it holds. */
+	/* Client gone, or task_end(): frees itself and what it holds. Never
+	 * while the task sends or steps. */
 	void (*destroy)(struct task *t);
 	struct client *client;
 };
@@ -64,6 +65,12 @@ const struct verb *verb_find(const char *name);
 /* The selection of a request; answers with an error and returns NULL when it
  * is missing, empty or wrong. */
 struct selection *request_selection(struct client *c, json_t *request);
+/* Bytes of a peer, which may be no UTF-8: then read as Latin-1. Never NULL. */
+json_t *json_bytes(const char *data, size_t len);
+json_t *json_text(const char *s);
+/* Adds to a list that has to fit into one packet beside others; takes `item`.
+ * False: the list is full, `bytes` counts. */
+bool json_list_add(json_t *list, json_t *item, size_t *bytes);
 /* `reason` of a request; answers with an error when it is missing. */
 const char *request_reason(struct client *c, json_t *request);
 

@@ -26,7 +26,8 @@
 #include "sluiced/engine_priv.h"
 
 #define CLIENTS_MAX      64
-#define TAIL_BACKLOG_MAX 1024 /* events waiting for a slow reader */
+#define TAIL_BACKLOG_MAX 1024      /* events waiting for a slow reader */
+#define SEND_BYTES       (1 << 20) /* a packet has to fit in whole */
 
 struct packet {
 	struct packet *next;
@@ -234,6 +235,12 @@ static void request_run(struct client *c, json_t *request)
 	v->start(c, request);
 }
 
+static void fds_close(const int *fds, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		close(fds[i]);
+}
+
 /* Descriptors that came with the packet. */
 static uint32_t packet_fds(struct msghdr *m, int fds[CLIENT_FDS_MAX])
 {
@@ -268,8 +275,7 @@ static void packet_handle(struct client *c, size_t len)
 			client_receive(c);
 		return;
 	}
-	for (uint32_t i = 0; i < fd_count; i++)
-		close(fds[i]);
+	fds_close(fds, fd_count);
 	if (c->recv_msg.msg_flags & MSG_TRUNC)
 		client_error(c, EX_DATAERR, "packet is larger than %d bytes",
 			     CLIENT_PACKET_BYTES);
@@ -287,12 +293,16 @@ static void on_received(struct io_op *op, int res, uint32_t flags,
 			const void *data)
 {
 	struct client *c = op->user;
+	int fds[CLIENT_FDS_MAX];
 
 	(void)flags;
 	(void)data;
 	c->receiving = false;
 	if (res <= 0 || c->closing) {
+		if (res > 0)
+			fds_close(fds, packet_fds(&c->recv_msg, fds));
 		client_close(c);
+		client_task_end(c); /* no caller is inside it */
 		return;
 	}
 	packet_handle(c, (size_t)res);
@@ -315,7 +325,8 @@ static void client_receive(struct client *c)
 		client_close(c);
 }
 
-/* The struct itself goes in clients_reap(), when no caller is inside it and
+/* Called from anywhere, also by a task that sends: task and struct go in
+ * clients_reap(), when no caller is inside them, and the struct only when
  * nothing of it is in the ring any more. */
 static void client_close(struct client *c)
 {
@@ -326,7 +337,6 @@ static void client_close(struct client *c)
 	if (c->tailing)
 		c->command->tailing--;
 	c->tailing = false;
-	client_task_end(c);
 }
 
 static void clients_reap(struct command *cmd)
@@ -336,6 +346,8 @@ static void clients_reap(struct command *cmd)
 	while (*at != NULL) {
 		struct client *c = *at;
 
+		if (c->closing)
+			client_task_end(c);
 		if (!c->closing || c->receiving || c->sending) {
 			at = &c->next;
 			continue;
@@ -364,6 +376,7 @@ static void on_accepted(struct io_op *op, int res, uint32_t flags,
 			const void *data)
 {
 	struct command *cmd = op->user;
+	int room = SEND_BYTES;
 	struct client *c;
 
 	(void)data;
@@ -380,6 +393,9 @@ static void on_accepted(struct io_op *op, int res, uint32_t flags,
 				(struct io_op){.done = on_received, .user = c};
 			c->send_op = (struct io_op){.done = on_sent, .user = c};
 			actor_of(res, c->actor);
+			/* Less than asked for is enough for most. */
+			(void)setsockopt(res, SOL_SOCKET, SO_SNDBUF, &room,
+					 sizeof(room));
 			c->next = cmd->clients;
 			cmd->clients = c;
 			cmd->client_count++;
@@ -469,7 +485,7 @@ bool command_step(struct command *cmd)
 
 	clients_reap(cmd);
 	for (struct client *c = cmd->clients; c != NULL; c = c->next) {
-		if (!c->runnable || c->task == NULL)
+		if (!c->runnable || c->task == NULL || c->closing)
 			continue;
 		/* The step may end the task: wakes during it count. */
 		c->runnable = false;

@@ -26,6 +26,7 @@
 #define IMPORT_WINDOW  4096
 #define DOMAINS_MAX    (1u << 20)
 #define PROVIDERS_MAX  (1u << 20)
+#define SETTLE_NS_MAX  (10 * NS_PER_S)
 #define SPIN_NS        (50 * NS_PER_US)
 
 static uint64_t sender_mix(const char *domain)
@@ -50,6 +51,21 @@ static bool op_head(void *user, uint32_t domain, struct release_head *out)
 	return true;
 }
 
+/* The head is pinned to another source: it is set aside. A source that has left
+ * the pool is waited for by nobody. */
+static bool head_parked(struct engine *en, uint32_t provider, uint32_t source,
+			uint32_t domain, const struct queue_head *h)
+{
+	struct release_path_status st;
+
+	if (h->pinned_source == QUEUE_NONE || h->pinned_source == source ||
+	    release_path_status(en->release, provider, h->pinned_source, &st) !=
+		    0)
+		return false;
+	queue_park(en->queue, domain, h->pinned_source);
+	return true;
+}
+
 static enum release_sent op_send(void *user, uint32_t provider, uint32_t source,
 				 uint32_t domain, uint32_t batch)
 {
@@ -63,10 +79,8 @@ static enum release_sent op_send(void *user, uint32_t provider, uint32_t source,
 		return RELEASE_NO_CONNECTION;
 	if (!queue_head(en->queue, domain, &h))
 		return RELEASE_SKIP;
-	if (h.pinned_source != QUEUE_NONE && h.pinned_source != source) {
-		queue_park(en->queue, domain, h.pinned_source);
+	if (head_parked(en, provider, source, domain, &h))
 		return RELEASE_SKIP;
-	}
 	if (!delivery_ready(en->delivery, provider, source, domain))
 		return RELEASE_NO_CONNECTION;
 	if (queue_take(en->queue, domain, clock_realtime_s(), &t) != 0)
@@ -262,6 +276,8 @@ int engine_create(struct engine **out, const struct config *c, int *status,
 	if (rc == 0)
 		rc = command_create(en, &en->command, e);
 	if (rc != 0) {
+		if (e != NULL && e->text[0] == '\0')
+			err_set(e, rc, "cannot start: %s", err_name(rc));
 		engine_destroy(&en);
 		return rc;
 	}
@@ -269,14 +285,19 @@ int engine_create(struct engine **out, const struct config *c, int *status,
 	return 0;
 }
 
-/* What was gathered is committed; a disk that hangs is waited for. */
-static void spool_settle(struct engine *en) RUNS_ON(role_spool)
+/* What was gathered is committed; a disk that fails is not waited for. */
+static bool spool_settle(struct engine *en) RUNS_ON(role_spool)
 {
+	uint64_t until_ns = clock_monotonic_ns() + SETTLE_NS_MAX;
+
 	while (en->spool != NULL && !spool_idle(en->spool)) {
+		if (clock_monotonic_ns() > until_ns)
+			return false;
 		outcomes_step(en);
 		spool_step(en->spool);
 		io_step(en->io, 10 * NS_PER_MS);
 	}
+	return true;
 }
 
 void engine_destroy(struct engine **enp)
@@ -290,9 +311,13 @@ void engine_destroy(struct engine **enp)
 	role_assert(&role_queue);
 	role_assert(&role_spool);
 	command_destroy(&en->command);
+	delivery_destroy(&en->delivery); /* tells of what was in flight */
 	publish_destroy(&en->publish);
-	delivery_destroy(&en->delivery);
-	spool_settle(en);
+	if (!spool_settle(en)) {
+		log_error("spool", "the last outcomes could not be committed; "
+				   "the next start lists them as doubts");
+		return; /* the ring still has it: the process ends */
+	}
 	results_destroy(en);
 	spool_close(&en->spool);
 	if (en->storage.ops != NULL)
@@ -308,6 +333,17 @@ void engine_destroy(struct engine **enp)
 	classify_destroy(&en->rules);
 	en->magic = 0;
 	free(en);
+}
+
+void engine_broken(struct engine *en, int rc, const char *what)
+{
+	if (en->broken != 0)
+		return;
+	en->broken = rc;
+	log_error("spool",
+		  "%s: %s; nothing more is sent. Look at the disk, then "
+		  "restart sluiced: it recovers the spool",
+		  what, err_name(rc));
 }
 
 /* How long the loop may sleep: until a path is due, not at all while there is
@@ -344,11 +380,9 @@ int engine_step(struct engine *en)
 	import_step(en->import);
 	listener_step(en->listener);
 	rc = spool_step(en->spool);
-	if (rc != 0 && en->broken == 0) {
-		en->broken = rc;
-		log_error("spool", "commit cannot be started: %s",
-			  err_name(rc));
-	}
+	/* A full disk refuses mail and drains on; anything else is for good. */
+	if (rc != 0 && rc != -ENOSPC && rc != -EAGAIN)
+		engine_broken(en, rc, "a commit cannot be started");
 	publish_step(en->publish, io_now_ns(en->io));
 	return io_step(en->io, engine_wait_ns(en, busy));
 }
@@ -371,6 +405,8 @@ void engine_stop(struct engine *en)
 
 bool engine_stopped(const struct engine *en)
 {
+	if (en->stopping && en->delivery_stopped && en->broken != 0)
+		return true;
 	return en->stopping && en->delivery_stopped &&
 	       en->outcomes_waiting == 0 && import_idle(en->import) &&
 	       listener_idle(en->listener) && spool_idle(en->spool);

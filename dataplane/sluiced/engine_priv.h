@@ -159,24 +159,28 @@ void result_expired(void *user, uint64_t id, uint32_t rcpt);
 /* outcomes.c: journals `o`, now or when there is room again */
 void outcome_journal(struct engine *en, const struct spool_outcome *o)
 	RUNS_ON(role_spool);
+/* engine.c: the storage failed for good. Says so once, and stops sending. */
+void engine_broken(struct engine *en, int rc, const char *what);
 /* Tries what waits; true when nothing is left. */
 bool outcomes_step(struct engine *en) RUNS_ON(role_spool);
 void outcomes_destroy(struct engine *en) RUNS_ON(role_spool);
 
-/* reflex.c */
-void reflex_apply(struct engine *en, uint32_t provider, uint32_t source,
+/* reflex.c. False: nothing could be stopped, the recipient has to be held. */
+bool reflex_apply(struct engine *en, uint32_t provider, uint32_t source,
 		  uint32_t batch, uint64_t id, const struct verdict *v,
 		  uint8_t reflex) RUNS_ON(role_queue, role_spool);
 void reflex_unknown_text(struct engine *en, uint32_t provider, uint32_t source,
 			 uint32_t batch, const char *text, uint32_t len)
 	RUNS_ON(role_queue);
 
-/* holds.c */
+/* holds.c. -EAGAIN: the journal has no room now. `done` (may be NULL) when it
+ * is durable; it will be called if *number was set, also after an error. */
 int hold_place(struct engine *en, struct selection *s, const char *reason,
-	       const char *actor, uint32_t *number)
-	RUNS_ON(role_queue, role_spool);
-int hold_lift(struct engine *en, uint32_t number)
-	RUNS_ON(role_queue, role_spool);
+	       const char *actor, uint32_t *number, spool_done_fn *done,
+	       void *user) RUNS_ON(role_queue, role_spool);
+/* `done` will be called if 0. */
+int hold_lift(struct engine *en, uint32_t number, spool_done_fn *done,
+	      void *user) RUNS_ON(role_queue, role_spool);
 /* Recovery: a journaled "hold/N" note. */
 int hold_from_note(struct engine *en, const char *key, struct text value);
 void holds_apply_flags(struct engine *en) RUNS_ON(role_queue);

@@ -38,7 +38,8 @@ static char *hold_text(const struct selection *s, const char *reason,
 }
 
 int hold_place(struct engine *en, struct selection *s, const char *reason,
-	       const char *actor, uint32_t *number)
+	       const char *actor, uint32_t *number, spool_done_fn *done,
+	       void *user)
 {
 	uint32_t since_s = clock_realtime_s();
 	uint32_t n = en->hold_next;
@@ -50,26 +51,31 @@ int hold_place(struct engine *en, struct selection *s, const char *reason,
 		return -ENOMEM;
 	hold_key(n, key);
 	rc = spool_note(en->spool, key,
-			(struct text){text, (uint32_t)strlen(text)}, NULL,
-			NULL);
+			(struct text){text, (uint32_t)strlen(text)}, done,
+			user);
 	free(text);
-	if (rc == 0)
-		rc = queue_hold_add(en->queue, n, s, reason, since_s);
 	if (rc != 0)
 		return rc;
+	/* The number is in the journal: never another hold's. */
 	en->hold_next++;
 	*number = n;
-	return 0;
+	rc = queue_hold_add(en->queue, n, s, reason, since_s);
+	if (rc != 0)
+		spool_note(en->spool, key, (struct text){"", 0}, NULL, NULL);
+	return rc;
 }
 
-int hold_lift(struct engine *en, uint32_t number)
+int hold_lift(struct engine *en, uint32_t number, spool_done_fn *done,
+	      void *user)
 {
 	char key[32];
 	int rc;
 
 	hold_key(number, key);
-	rc = spool_note(en->spool, key, (struct text){"", 0}, NULL, NULL);
-	return rc != 0 ? rc : queue_hold_remove(en->queue, number);
+	rc = spool_note(en->spool, key, (struct text){"", 0}, done, user);
+	if (rc == 0) /* -ENOENT: lifted by another in the meantime */
+		queue_hold_remove(en->queue, number);
+	return rc;
 }
 
 static int hold_restore(struct engine *en, uint32_t number, json_t *j)

@@ -24,12 +24,7 @@ struct late_outcome {
  * without knowing. */
 static void broken(struct engine *en, int rc)
 {
-	if (en->broken != 0)
-		return;
-	en->broken = rc;
-	log_error("spool",
-		  "cannot journal an outcome: %s; nothing more is sent",
-		  err_name(rc));
+	engine_broken(en, rc, "an outcome cannot be journaled");
 }
 
 static void outcome_keep(struct engine *en, const struct spool_outcome *o)

@@ -204,15 +204,35 @@ static void path_write(struct publish *p, uint32_t provider, uint32_t source)
 	board_path_write(p->board, s->slot, &d);
 }
 
+static void batch_close(struct publish *p, struct open_batch *b, bool early)
+{
+	b->e.released = b->sent;
+	b->e.judged_early = early;
+	event_batch_push(p->board, 0, &b->e);
+	memset(b, 0, sizeof(*b));
+}
+
+static void path_free(struct publish *p, struct path_slot *s)
+{
+	for (int i = 0; i < OPEN_BATCHES; i++) {
+		struct open_batch *b = &s->batches[i];
+
+		if (b->sent > 0)
+			batch_close(p, b, b->answered < b->sent);
+	}
+	if (s->slot != BOARD_NONE)
+		board_slot_free(p->board, BOARD_PATHS, s->slot);
+}
+
+/* It has nothing left: a backlog of many domains leaves no memory behind. */
 static void provider_free(struct publish *p, struct provider_slot *ps)
 {
-	for (uint32_t i = 0; i < p->en->config->source_count; i++) {
-		if (ps->paths[i].slot != BOARD_NONE)
-			board_slot_free(p->board, BOARD_PATHS,
-					ps->paths[i].slot);
-		ps->paths[i].slot = BOARD_NONE;
-	}
-	board_slot_free(p->board, BOARD_PROVIDERS, ps->slot);
+	for (uint32_t i = 0; i < p->en->config->source_count; i++)
+		path_free(p, &ps->paths[i]);
+	free(ps->paths);
+	ps->paths = NULL;
+	if (ps->slot != BOARD_NONE)
+		board_slot_free(p->board, BOARD_PROVIDERS, ps->slot);
 	ps->slot = BOARD_NONE;
 }
 
@@ -246,7 +266,7 @@ static void provider_write(struct publish *p, uint32_t n) RUNS_ON(role_queue)
 	if (queue_provider_counts(p->en->queue, n, &q) != 0)
 		return;
 	if (q.recipients == 0) {
-		if (n < p->provider_room && p->providers[n].slot != BOARD_NONE)
+		if (n < p->provider_room && p->providers[n].paths != NULL)
 			provider_free(p, &p->providers[n]);
 		return;
 	}
@@ -310,14 +330,6 @@ void publish_refusal(struct publish *p, const struct publish_refusal *r)
 	snprintf(e.remote, sizeof(e.remote), "%s", r->remote ? r->remote : "");
 	event_reply_text(&e, r->reply->text, r->reply->text_len);
 	event_reply_push(p->board, 0, &e);
-}
-
-static void batch_close(struct publish *p, struct open_batch *b, bool early)
-{
-	b->e.released = b->sent;
-	b->e.judged_early = early;
-	event_batch_push(p->board, 0, &b->e);
-	memset(b, 0, sizeof(*b));
 }
 
 /* The open batch of that number; the oldest makes room for a new one. */

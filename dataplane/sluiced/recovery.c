@@ -27,20 +27,27 @@ static int on_stored(void *user, const struct spool_stored *m)
 	return queue_stored(en->queue, m);
 }
 
+/* Of a message that is not here: its record is damaged, which was told, or its
+ * last recipient was done before. No reason not to start. */
+static int unless_gone(int rc)
+{
+	return rc == -ENOENT ? 0 : rc;
+}
+
 static int on_attempt(void *user, uint64_t id, uint32_t rcpt_first,
 		      uint32_t rcpt_count, uint32_t when_s, uint16_t source)
 {
 	struct engine *en = user;
 
-	return queue_apply_attempt(en->queue, id, rcpt_first, rcpt_count,
-				   when_s, source);
+	return unless_gone(queue_apply_attempt(en->queue, id, rcpt_first,
+					       rcpt_count, when_s, source));
 }
 
 static int on_outcome(void *user, const struct spool_outcome *o)
 {
 	struct engine *en = user;
 
-	return queue_apply_outcome(en->queue, o);
+	return unless_gone(queue_apply_outcome(en->queue, o));
 }
 
 static int on_set(void *user, enum spool_set_kind kind, uint32_t when_s,

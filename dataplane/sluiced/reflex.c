@@ -31,24 +31,28 @@ static const char *reason_of(const struct verdict *v)
 	return s != NULL ? s : "refused for a reason that no rule knows";
 }
 
-/* SPF, DKIM, DMARC: this sender domain is held at this provider. */
-static void hold_sender(struct engine *en, uint32_t provider, uint64_t id,
+/* SPF, DKIM, DMARC: this sender domain is held at this provider. False: there
+ * is nothing to hold it by (the null sender, a domain that is no text). Without
+ * room in the journal the next refusal tries again. */
+static bool hold_sender(struct engine *en, uint32_t provider, uint64_t id,
 			const struct verdict *v) RUNS_ON(role_queue, role_spool)
 {
 	const char *domain = queue_sender_domain(en->queue, id);
 	struct selection *s = NULL;
 	json_t *j;
-	uint32_t number;
+	uint32_t number = 0;
+	bool named;
 
 	if (domain == NULL || *domain == '\0')
-		return;
+		return false;
 	j = json_pack("{s:[s],s:[s]}", "provider", en->providers[provider].name,
 		      "sender_domain", domain);
 	if (j == NULL)
-		return;
-	if (selection_from_json(j, &s, NULL) == 0 &&
-	    queue_hold_find(en->queue, s) == 0 &&
-	    hold_place(en, s, reason_of(v), "reflex", &number) == 0) {
+		return false;
+	named = selection_from_json(j, &s, NULL) == 0;
+	if (named && queue_hold_find(en->queue, s) == 0 &&
+	    hold_place(en, s, reason_of(v), "reflex", &number, NULL, NULL) ==
+		    0) {
 		log_warn("hold", "%s: mail from %s is held (hold %u): %s",
 			 en->providers[provider].name, domain, number,
 			 reason_of(v));
@@ -56,9 +60,10 @@ static void hold_sender(struct engine *en, uint32_t provider, uint64_t id,
 	}
 	selection_destroy(&s);
 	json_decref(j);
+	return named;
 }
 
-void reflex_apply(struct engine *en, uint32_t provider, uint32_t source,
+bool reflex_apply(struct engine *en, uint32_t provider, uint32_t source,
 		  uint32_t batch, uint64_t id, const struct verdict *v,
 		  uint8_t reflex)
 {
@@ -87,9 +92,9 @@ void reflex_apply(struct engine *en, uint32_t provider, uint32_t source,
 			      v->from_last, why, now_ns);
 		break;
 	case REFLEX_HOLD_SENDER:
-		hold_sender(en, provider, id, v);
-		break;
+		return hold_sender(en, provider, id, v);
 	}
+	return true;
 }
 
 /* Digits ("id=4711") and <addresses> differ from recipient to recipient: they

@@ -97,7 +97,12 @@ static void attempt_part_done(struct attempt_wait *w, int res)
 		return;
 	res = w->res;
 	attempt_give(en, w);
-	delivery_go(en->delivery, token, res);
+	/* It would be tried again at once: not without a disk. */
+	if (res != 0 && res != -EAGAIN && res != -ENOSPC)
+		engine_broken(en, res, "an attempt cannot be journaled");
+	/* At the end of the program the spool outlives delivery. */
+	if (en->delivery != NULL)
+		delivery_go(en->delivery, token, res);
 }
 
 static void attempt_durable(void *user, int res)
@@ -281,12 +286,15 @@ static void refused(struct result_context *c, struct spool_outcome *o,
 						  c->source, c->batch, r->phase,
 						  r->reply, &v, r->remote});
 	c->sum.path_refusals += react.reflex != REFLEX_NONE;
-	if (react.reflex != REFLEX_NONE)
-		reflex_apply(en, c->provider, c->source, c->batch, o->id, &v,
-			     (uint8_t)react.reflex);
-	else if (v.reply_class == CLASS_UNKNOWN)
+	if (react.reflex != REFLEX_NONE) {
+		/* Put back with nothing stopped, it would go again at once. */
+		if (!reflex_apply(en, c->provider, c->source, c->batch, o->id,
+				  &v, (uint8_t)react.reflex))
+			outcome_of_reaction(en, o, &v, REACT_HOLD, c->source);
+	} else if (v.reply_class == CLASS_UNKNOWN) {
 		reflex_unknown_text(en, c->provider, c->source, c->batch,
 				    r->reply->text, r->reply->text_len);
+	}
 }
 
 static void detail_to_outcome(struct spool_outcome *o, const char *detail)
@@ -397,6 +405,22 @@ void result_done(void *user, uint32_t provider, uint32_t source, uint64_t id,
 		     io_now_ns(en->io));
 }
 
+/* Shown by `status` as the last thing that was heard of the provider. */
+static void no_connection(struct engine *en, uint32_t provider, uint32_t source,
+			  const char *detail) RUNS_ON(role_queue)
+{
+	struct provider *p = &en->providers[provider];
+
+	snprintf(p->refusal, sizeof(p->refusal), "no connection: %.*s",
+		 REFUSAL_TEXT_BYTES, detail ? detail : "no reason given");
+	p->refusal_s = clock_realtime_s();
+	p->refusal_class = CLASS_TEMPORARY_REMOTE_ERROR;
+	p->refusal_source = source;
+	log_info("connect", "%s from %s: %s", p->name,
+		 en->config->sources[source].name,
+		 detail ? detail : "no connection");
+}
+
 void result_connect_failed(void *user, uint32_t provider, uint32_t source,
 			   uint32_t domain, uint8_t phase,
 			   const struct smtp_reply *reply, const char *remote,
@@ -409,10 +433,7 @@ void result_connect_failed(void *user, uint32_t provider, uint32_t source,
 	role_assert(&role_queue);
 	role_assert(&role_spool);
 	if (reply == NULL) {
-		log_info("connect", "%s from %s: %s",
-			 en->providers[provider].name,
-			 en->config->sources[source].name,
-			 detail ? detail : "no connection");
+		no_connection(en, provider, source, detail);
 		return;
 	}
 	verdict_of(en, provider, reply, phase, remote, &v);

@@ -5,7 +5,7 @@
  * Role: command, spool. The client sends descriptors; the importer reads and
  * stores them; what has become durable is queued (held) and answered, all of
  * a turn in one packet. If the client goes, what is under way is finished and
- * queued all the same: a second run finds it known.
+ * queued all the same, and the task stays for it: a second run finds it known.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -27,7 +27,7 @@ struct import_task {
 	struct task task;
 	struct engine *en;
 	uint8_t kind;
-	bool copy, normalise, ended;
+	bool copy, normalise, ended, gone;
 	uint32_t open; /* handed to the importer, not answered */
 	uint32_t gathered;
 	uint64_t taken, known, refused;
@@ -67,7 +67,7 @@ static void refuse(struct import_task *t, json_int_t tag, const char *error)
 {
 	t->refused++;
 	answer(t, t->refused_list,
-	       json_pack("{s:I,s:s}", "tag", tag, "error", error));
+	       json_pack("{s:I,s:o}", "tag", tag, "error", json_text(error)));
 }
 
 static void accept_id(struct import_task *t, json_t *list, uint64_t tag,
@@ -78,6 +78,15 @@ static void accept_id(struct import_task *t, json_t *list, uint64_t tag,
 	message_id_format(id, hex);
 	answer(t, list,
 	       json_pack("{s:I,s:s}", "tag", (json_int_t)tag, "id", hex));
+}
+
+static void import_task_free(struct import_task *t)
+{
+	json_decref(t->taken_list);
+	json_decref(t->known_list);
+	json_decref(t->refused_list);
+	envelope_build_fini(&t->envelope);
+	free(t);
 }
 
 bool import_known(void *user, uint64_t digest, uint64_t *id)
@@ -102,10 +111,13 @@ void import_done(void *user, const struct import_result *r)
 				  "restart finds it",
 				  err_name(rc));
 	}
-	if (t == NULL)
-		return;
 	sluice_assert(t->open > 0);
 	t->open--;
+	if (t->gone) {
+		if (t->open == 0)
+			import_task_free(t);
+		return;
+	}
 	if (r->verdict == IMPORT_TAKEN) {
 		t->taken++;
 		accept_id(t, t->taken_list, r->tag, r->id);
@@ -209,18 +221,30 @@ static void import_task_destroy(struct task *task)
 {
 	struct import_task *t = (struct import_task *)task;
 
-	import_forget(t->en->import, t);
+	/* Not import_forget(): what is stored has to be queued all the same,
+	 * else it is known to nobody before a restart. */
 	t->en->importing = false;
-	json_decref(t->taken_list);
-	json_decref(t->known_list);
-	json_decref(t->refused_list);
-	envelope_build_fini(&t->envelope);
-	free(t);
+	t->gone = true;
+	if (t->open == 0)
+		import_task_free(t);
+}
+
+static const char *import_not_now(const struct engine *en)
+{
+	if (en->stopping)
+		return "sluiced is stopping";
+	if (en->importing)
+		return "another import is running: one at a time";
+	if (import_room(en->import) == 0)
+		return "what a broken-off import sent is still being stored: "
+		       "try again";
+	return NULL;
 }
 
 void verb_import(struct client *c, json_t *request)
 {
 	const char *kind = json_string_value(json_object_get(request, "kind"));
+	const char *not_now;
 	struct import_task *t;
 
 	if (kind == NULL ||
@@ -228,9 +252,9 @@ void verb_import(struct client *c, json_t *request)
 		client_error(c, EX_USAGE, "import: kind is postfix or eml");
 		return;
 	}
-	if (client_engine(c)->importing) {
-		client_error(c, EX_TEMPFAIL,
-			     "another import is running: one at a time");
+	not_now = import_not_now(client_engine(c));
+	if (not_now != NULL) {
+		client_error(c, EX_TEMPFAIL, "%s", not_now);
 		return;
 	}
 	t = calloc(1, sizeof(*t));

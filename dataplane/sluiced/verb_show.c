@@ -64,33 +64,6 @@ static void recipient_each(void *user, const struct queue_entry *e)
 	json_array_append_new(t->recipients, j);
 }
 
-/* Bytes that may be no UTF-8: Latin-1 reading of what is not ASCII. */
-static json_t *json_bytes(const char *data, size_t len)
-{
-	json_t *j = json_stringn(data, len);
-	char *copy;
-	size_t n = 0;
-
-	if (j != NULL)
-		return j;
-	copy = malloc(len * 2 + 1);
-	if (copy == NULL)
-		return json_null();
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)data[i];
-
-		if (c < 0x80) {
-			copy[n++] = (char)c;
-		} else {
-			copy[n++] = (char)(0xc0 | (c >> 6));
-			copy[n++] = (char)(0x80 | (c & 0x3f));
-		}
-	}
-	j = json_stringn(copy, n);
-	free(copy);
-	return j ? j : json_null();
-}
-
 static json_t *text_json(struct text t)
 {
 	return json_bytes(t.data ? t.data : "", t.len);

@@ -5,6 +5,7 @@
  *
  * Role: command.
  */
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
@@ -13,6 +14,7 @@
 #include "sluiced/engine_priv.h"
 
 #define DOUBTS_PER_PACKET 256
+#define LIST_BYTES_MAX    32768u
 
 static const struct verb verbs[] = {
 	{"status", verb_status, ""},
@@ -59,6 +61,48 @@ struct selection *request_selection(struct client *c, json_t *request)
 		return NULL;
 	}
 	return s;
+}
+
+json_t *json_bytes(const char *data, size_t len)
+{
+	json_t *j = json_stringn(data, len);
+	char *copy;
+	size_t n = 0;
+
+	if (j != NULL)
+		return j;
+	copy = malloc(len * 2 + 1);
+	if (copy == NULL)
+		return json_null();
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)data[i];
+
+		if (c < 0x80) {
+			copy[n++] = (char)c;
+		} else {
+			copy[n++] = (char)(0xc0 | (c >> 6));
+			copy[n++] = (char)(0x80 | (c & 0x3f));
+		}
+	}
+	j = json_stringn(copy, n);
+	free(copy);
+	return j ? j : json_null();
+}
+
+json_t *json_text(const char *s)
+{
+	return json_bytes(s, strlen(s));
+}
+
+bool json_list_add(json_t *list, json_t *item, size_t *bytes)
+{
+	if (*bytes >= LIST_BYTES_MAX) {
+		json_decref(item);
+		return false;
+	}
+	*bytes += json_dumpb(item, NULL, 0, JSON_COMPACT);
+	json_array_append_new(list, item);
+	return true;
 }
 
 const char *request_reason(struct client *c, json_t *request)

@@ -4,7 +4,8 @@
  *
  * Role: command. One task for the four: a walker goes through the selection,
  * `each` looks at the entries, `finish` answers. Changes are journaled and
- * applied slice by slice; the answer waits for the last commit.
+ * applied slice by slice; the answer waits for the last commit. -EAGAIN of the
+ * journal: the same again in the next turn.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -20,7 +21,7 @@
 
 #define LIST_PER_PACKET  128
 #define LIST_BACKLOG_MAX 8
-#define SET_ITEMS        4096
+#define SET_ITEMS        4096 /* per record group: any commit has room */
 
 struct select_task {
 	struct task task;
@@ -28,11 +29,14 @@ struct select_task {
 	struct walker *walker;
 	void (*each)(struct select_task *t, const struct walker_entry *e);
 	void (*slice_end)(struct select_task *t);
-	void (*finish)(struct select_task *t);
+	/* False: not yet. A commit wakes it, or it is called each turn. */
+	bool (*finish)(struct select_task *t);
+	const char *verb;
 	uint64_t messages, recipients, last_id, limit, still_held;
-	bool dry_run, walked, gone, truncated;
+	bool dry_run, walked, gone, truncated, lifted;
 	json_t *list;
 	uint32_t hold;
+	struct selection *to_hold; /* until the queue has it */
 	char *reason;
 	struct spool_set_item *items;
 	uint32_t item_count, item_room;
@@ -43,6 +47,7 @@ struct select_task {
 static void select_free(struct select_task *t)
 {
 	walker_destroy(&t->walker);
+	selection_destroy(&t->to_hold);
 	json_decref(t->list);
 	free(t->reason);
 	free(t->items);
@@ -53,7 +58,9 @@ static void select_destroy(struct task *task)
 {
 	struct select_task *t = (struct select_task *)task;
 
-	/* A commit still speaks of it: the last one frees. */
+	/* A commit still speaks of it: the last one frees. Reads no more: they
+	 * would wake the client. */
+	walker_destroy(&t->walker);
 	t->gone = true;
 	if (t->commits == 0)
 		select_free(t);
@@ -84,47 +91,89 @@ static void select_slice(void *user, const struct walker_entry *e, uint32_t n)
 		t->slice_end(t);
 }
 
+/* Ends it with an error. */
+static bool select_fail(struct select_task *t, int status, const char *why)
+{
+	struct client *c = t->task.client;
+
+	client_error(c, status, "%s: %s; what was done so far stays: try again",
+		     t->verb, why);
+	client_task_end(c);
+	return false;
+}
+
+static bool select_end(struct select_task *t)
+{
+	if (t->commits > 0)
+		return false;
+	if (t->res != 0)
+		return select_fail(t, EX_IOERR, err_name(t->res));
+	if (!t->finish(t))
+		return t->commits == 0;
+	client_task_end(t->task.client);
+	return false;
+}
+
+static bool hold_begin(struct select_task *t) RUNS_ON(role_queue, role_spool);
+
 static bool select_step(struct task *task)
 {
 	struct select_task *t = (struct select_task *)task;
 
+	role_assert(&role_queue);
+	role_assert(&role_spool);
+	/* Its reads would keep the spool from coming to rest. */
+	if (t->en->stopping && !t->walked)
+		return select_fail(t, EX_TEMPFAIL, "sluiced is stopping");
 	if (t->list != NULL && client_backlog(task->client) > LIST_BACKLOG_MAX)
 		return false; /* on_sent() wakes us */
+	if (t->to_hold != NULL && !hold_begin(t))
+		return true;
 	if (t->item_count > 0) {
 		t->slice_end(t); /* what found no room in the last turn */
-		if (t->item_count > 0)
-			return true;
-	}
-	if (!t->walked) {
+	} else if (!t->walked) {
 		if (walker_step(t->walker))
 			return true;
 		if (!walker_over(t->walker))
 			return false;
 		t->walked = true;
+		if (walker_failed(t->walker))
+			t->res = -ENOMEM;
 	}
-	if (t->commits > 0)
-		return false;
-	t->finish(t);
-	client_task_end(task->client);
-	return false;
+	if (t->item_count > 0 || !t->walked)
+		return true;
+	return select_end(t);
 }
 
 static const struct walker_ops select_walker_ops = {select_slice, select_wake};
 
-/* Takes the selection. */
-static struct select_task *select_start(struct client *c, struct selection *s,
-					bool envelopes)
+static struct select_task *select_new(struct client *c, const char *verb)
 {
 	struct select_task *t = calloc(1, sizeof(*t));
 
-	if (t != NULL) {
-		t->en = client_engine(c);
-		t->task.step = select_step;
-		t->task.destroy = select_destroy;
-		t->walker = walker_create(t->en, s, envelopes,
-					  &select_walker_ops, t);
+	if (t == NULL) {
+		client_error(c, EX_OSERR, "out of memory");
+		return NULL;
 	}
-	if (t == NULL || t->walker == NULL) {
+	t->en = client_engine(c);
+	t->task.step = select_step;
+	t->task.destroy = select_destroy;
+	t->verb = verb;
+	return t;
+}
+
+/* Takes the selection. */
+static struct select_task *select_start(struct client *c, const char *verb,
+					struct selection *s, bool envelopes)
+{
+	struct select_task *t = select_new(c, verb);
+
+	if (t == NULL) {
+		selection_destroy(&s);
+		return NULL;
+	}
+	t->walker = walker_create(t->en, s, envelopes, &select_walker_ops, t);
+	if (t->walker == NULL) {
 		selection_destroy(&s);
 		free(t);
 		client_error(c, EX_OSERR, "out of memory");
@@ -135,17 +184,18 @@ static struct select_task *select_start(struct client *c, struct selection *s,
 
 /* count */
 
-static void count_finish(struct select_task *t)
+static bool count_finish(struct select_task *t)
 {
 	client_done(t->task.client,
 		    json_pack("{s:I,s:I}", "messages", (json_int_t)t->messages,
 			      "recipients", (json_int_t)t->recipients));
+	return true;
 }
 
 void verb_count(struct client *c, json_t *request)
 {
 	struct selection *s = request_selection(c, request);
-	struct select_task *t = s ? select_start(c, s, false) : NULL;
+	struct select_task *t = s ? select_start(c, "count", s, false) : NULL;
 
 	if (t == NULL)
 		return;
@@ -174,9 +224,9 @@ static json_t *entry_json(const struct engine *en, const struct walker_entry *e)
 	if (j == NULL)
 		return NULL;
 	json_object_set_new(j, "sender",
-			    json_stringn(e->sender.data, e->sender.len));
+			    json_bytes(e->sender.data, e->sender.len));
 	json_object_set_new(j, "recipient",
-			    json_stringn(e->recipient.data, e->recipient.len));
+			    json_bytes(e->recipient.data, e->recipient.len));
 	if (e->unreadable)
 		json_object_set_new(j, "unreadable", json_true());
 	if (e->index.due_s != 0)
@@ -213,17 +263,18 @@ static void list_slice_end(struct select_task *t)
 		t->walked = true;
 }
 
-static void list_finish(struct select_task *t)
+static bool list_finish(struct select_task *t)
 {
 	client_done(t->task.client,
 		    json_pack("{s:I,s:b}", "count", (json_int_t)t->recipients,
 			      "truncated", t->truncated));
+	return true;
 }
 
 void verb_list(struct client *c, json_t *request)
 {
 	struct selection *s = request_selection(c, request);
-	struct select_task *t = s ? select_start(c, s, true) : NULL;
+	struct select_task *t = s ? select_start(c, "list", s, true) : NULL;
 
 	if (t == NULL)
 		return;
@@ -238,74 +289,14 @@ void verb_list(struct client *c, json_t *request)
 
 /* hold: a standing hold first, then the count of what it keeps back */
 
-static void hold_finish(struct select_task *t)
+static bool hold_finish(struct select_task *t)
 {
 	client_done(t->task.client,
 		    json_pack("{s:I,s:I,s:i}", "messages",
 			      (json_int_t)t->messages, "recipients",
 			      (json_int_t)t->recipients, "hold", (int)t->hold));
+	return true;
 }
-
-/* A second, equal selection for the queue to keep. */
-static struct selection *selection_copy(const struct selection *s)
-{
-	json_t *j = selection_to_json(s);
-	struct selection *copy = NULL;
-
-	selection_from_json(j, &copy, NULL);
-	json_decref(j);
-	return copy;
-}
-
-static int hold_start(struct select_task *t, struct client *c,
-		      const struct selection *s, const char *reason)
-	RUNS_ON(role_queue, role_spool)
-{
-	struct selection *copy;
-	char text[256];
-	int rc;
-
-	t->hold = queue_hold_find(t->en->queue, s);
-	if (t->dry_run || t->hold != 0)
-		return 0;
-	copy = selection_copy(s);
-	if (copy == NULL)
-		return -ENOMEM;
-	rc = hold_place(t->en, copy, reason, client_actor(c), &t->hold);
-	if (rc != 0) {
-		selection_destroy(&copy);
-		return rc;
-	}
-	selection_format(s, text, sizeof(text));
-	log_info("hold", "hold %u by %s: %s: %s", t->hold, client_actor(c),
-		 text, reason);
-	return 0;
-}
-
-void verb_hold(struct client *c, json_t *request)
-{
-	const char *reason = request_reason(c, request);
-	struct selection *s = reason ? request_selection(c, request) : NULL;
-	struct select_task *t = s ? select_start(c, s, false) : NULL;
-	int rc;
-
-	if (t == NULL)
-		return;
-	role_assert(&role_queue);
-	role_assert(&role_spool);
-	t->dry_run = json_is_true(json_object_get(request, "dry_run"));
-	t->each = count_entry;
-	t->finish = hold_finish;
-	rc = hold_start(t, c, s, reason);
-	if (rc != 0) {
-		select_free(t);
-		client_error(c, EX_IOERR, "hold: %s", err_name(rc));
-		return;
-	}
-	client_task(c, &t->task);
-}
-
-/* release: gives back what custody holds; lifts the equal standing hold */
 
 static void set_durable(void *user, int res)
 {
@@ -322,27 +313,110 @@ static void set_durable(void *user, int res)
 		client_wake(t->task.client);
 }
 
-/* -EAGAIN: the spool has no room now; the items stay for the next turn. */
-static void set_flush(struct select_task *t)
+/* A second, equal selection for the queue to keep. */
+static struct selection *selection_copy(const struct selection *s)
+{
+	json_t *j = selection_to_json(s);
+	struct selection *copy = NULL;
+
+	selection_from_json(j, &copy, NULL);
+	json_decref(j);
+	return copy;
+}
+
+/* False: the journal has no room now. */
+static bool hold_begin(struct select_task *t)
+{
+	const char *actor = client_actor(t->task.client);
+	char text[256];
+	int rc;
+
+	t->hold = queue_hold_find(t->en->queue, t->to_hold);
+	if (t->dry_run || t->hold != 0) {
+		selection_destroy(&t->to_hold);
+		return true;
+	}
+	selection_format(t->to_hold, text, sizeof(text));
+	t->commits++;
+	rc = hold_place(t->en, t->to_hold, t->reason, actor, &t->hold,
+			set_durable, t);
+	if (t->hold == 0)
+		t->commits--;
+	if (rc == -EAGAIN)
+		return false;
+	if (rc == 0) {
+		t->to_hold = NULL;
+		log_info("hold", "hold %u by %s: %s: %s", t->hold, actor, text,
+			 t->reason);
+		return true;
+	}
+	selection_destroy(&t->to_hold);
+	t->res = rc;
+	t->walked = true;
+	return true;
+}
+
+void verb_hold(struct client *c, json_t *request)
+{
+	const char *reason = request_reason(c, request);
+	struct selection *s = reason ? request_selection(c, request) : NULL;
+	struct select_task *t = s ? select_start(c, "hold", s, false) : NULL;
+
+	if (t == NULL)
+		return;
+	t->dry_run = json_is_true(json_object_get(request, "dry_run"));
+	t->each = count_entry;
+	t->finish = hold_finish;
+	t->reason = strdup(reason);
+	t->to_hold = selection_copy(s);
+	if (t->reason == NULL || t->to_hold == NULL) {
+		select_free(t);
+		client_error(c, EX_OSERR, "out of memory");
+		return;
+	}
+	client_task(c, &t->task);
+}
+
+/* release: gives back what custody holds; lifts the equal standing hold */
+
+static int items_set(struct select_task *t, const struct spool_set_item *items,
+		     uint32_t count)
 {
 	int rc;
 
-	if (t->item_count == 0)
-		return;
 	t->commits++;
-	rc = spool_set(t->en->spool, SPOOL_SET_RELEASED, t->items,
-		       t->item_count, set_durable, t);
-	if (rc == 0)
-		rc = queue_apply_set(t->en->queue, SPOOL_SET_RELEASED,
-				     clock_realtime_s(), t->items,
-				     t->item_count);
-	else
+	rc = spool_set(t->en->spool, SPOOL_SET_RELEASED, items, count,
+		       set_durable, t);
+	if (rc != 0) {
 		t->commits--;
-	if (rc == -EAGAIN)
-		return;
-	if (rc != 0)
+		return rc;
+	}
+	return queue_apply_set(t->en->queue, SPOOL_SET_RELEASED,
+			       clock_realtime_s(), items, count);
+}
+
+/* -EAGAIN: the spool has no room now; the items stay for the next turn. */
+static void set_flush(struct select_task *t)
+{
+	uint32_t at = 0, n;
+	int rc = 0;
+
+	while (rc == 0 && at < t->item_count) {
+		n = t->item_count - at;
+		n = n < SET_ITEMS ? n : SET_ITEMS;
+		rc = items_set(t, t->items + at, n);
+		if (rc == 0)
+			at += n;
+	}
+	if (rc != 0 && rc != -EAGAIN) {
 		t->res = rc;
-	t->item_count = 0;
+		t->walked = true;
+		at = t->item_count;
+	}
+	t->item_count -= at;
+	if (at > 0 && t->item_count > 0)
+		memmove(t->items, t->items + at,
+			t->item_count * sizeof(*t->items));
 }
 
 static bool items_grow(struct select_task *t)
@@ -379,36 +453,54 @@ static void release_entry(struct select_task *t, const struct walker_entry *e)
 static json_t *holds_left(const struct engine *en)
 {
 	json_t *list = json_array();
+	size_t bytes = 0;
 
 	for (uint32_t i = 0; i < queue_hold_count(en->queue); i++) {
 		const struct queue_hold *h = queue_hold_at(en->queue, i);
 		char text[256];
 
 		selection_format(h->selection, text, sizeof(text));
-		json_array_append_new(list,
-				      json_pack("{s:i,s:s,s:s}", "hold",
-						(int)h->number, "selection",
-						text, "reason", h->reason));
+		if (!json_list_add(list,
+				   json_pack("{s:i,s:o,s:s}", "hold",
+					     (int)h->number, "selection",
+					     json_text(text), "reason",
+					     h->reason),
+				   &bytes))
+			break;
 	}
 	return list;
 }
 
-static void release_finish(struct select_task *t)
+/* The hold goes last. False: not yet durable, or no room in the journal. */
+static bool release_lift(struct select_task *t) RUNS_ON(role_queue, role_spool)
+{
+	int rc;
+
+	if (t->hold == 0 || t->dry_run || t->lifted)
+		return true;
+	t->commits++;
+	rc = hold_lift(t->en, t->hold, set_durable, t);
+	if (rc != 0)
+		t->commits--;
+	if (rc != -EAGAIN) {
+		t->lifted = true;
+		t->res = rc;
+	}
+	return false;
+}
+
+static bool release_finish(struct select_task *t)
 {
 	struct client *c = t->task.client;
 
 	role_assert(&role_queue);
 	role_assert(&role_spool);
-	if (t->res == 0 && t->hold != 0 && !t->dry_run)
-		t->res = hold_lift(t->en, t->hold);
-	if (t->res != 0) {
-		client_error(c, EX_IOERR, "release: %s", err_name(t->res));
-		return;
-	}
+	if (!release_lift(t))
+		return false;
 	if (!t->dry_run)
-		log_info("release", "%llu recipients by %s: %s",
-			 (unsigned long long)t->recipients, client_actor(c),
-			 t->reason);
+		log_info("release", "%llu recipients, hold %u by %s: %s",
+			 (unsigned long long)t->recipients, t->hold,
+			 client_actor(c), t->reason);
 	client_done(
 		c, json_pack("{s:I,s:I,s:i,s:I,s:o}", "messages",
 			     (json_int_t)t->messages, "recipients",
@@ -416,51 +508,60 @@ static void release_finish(struct select_task *t)
 			     (int)t->hold, "still_held",
 			     (json_int_t)t->still_held, "still_held_by",
 			     t->still_held ? holds_left(t->en) : json_array()));
+	return true;
 }
 
 /* By number: only the standing hold goes, custody stays as it is. */
-static void release_by_number(struct client *c, json_t *request)
-	RUNS_ON(role_queue, role_spool)
+static struct select_task *release_by_number(struct client *c, json_t *request)
 {
-	struct engine *en = client_engine(c);
-	uint32_t number =
-		(uint32_t)json_integer_value(json_object_get(request, "hold"));
+	const struct queue *q = client_engine(c)->queue;
+	json_int_t number =
+		json_integer_value(json_object_get(request, "hold"));
+	struct select_task *t;
 	bool found = false;
-	int rc;
 
-	for (uint32_t i = 0; i < queue_hold_count(en->queue); i++)
-		found |= queue_hold_at(en->queue, i)->number == number;
+	if (json_object_get(request, "selection") != NULL) {
+		client_error(c, EX_USAGE,
+			     "release: a selection or a hold, not both");
+		return NULL;
+	}
+	for (uint32_t i = 0; i < queue_hold_count(q); i++)
+		found |= queue_hold_at(q, i)->number == number;
 	if (!found) {
 		client_error(c, EX_DATAERR,
-			     "there is no hold %u: see `sluice status`",
-			     number);
-		return;
+			     "there is no hold %lld: see `sluice status`",
+			     (long long)number);
+		return NULL;
 	}
-	rc = json_is_true(json_object_get(request, "dry_run"))
-		     ? 0
-		     : hold_lift(en, number);
-	if (rc != 0)
-		client_error(c, EX_IOERR, "release: %s", err_name(rc));
-	else
-		client_done(c, json_pack("{s:i}", "hold_lifted", (int)number));
+	t = select_new(c, "release");
+	if (t != NULL) {
+		t->hold = (uint32_t)number;
+		t->walked = true;
+	}
+	return t;
+}
+
+static struct select_task *release_by_selection(struct client *c,
+						json_t *request)
+{
+	struct selection *s = request_selection(c, request);
+	struct select_task *t = s ? select_start(c, "release", s, false) : NULL;
+
+	if (t != NULL)
+		t->hold = queue_hold_find(t->en->queue, s);
+	return t;
 }
 
 void verb_release(struct client *c, json_t *request)
 {
 	const char *reason = request_reason(c, request);
-	struct selection *s;
 	struct select_task *t;
 
 	if (reason == NULL)
 		return;
-	role_assert(&role_queue);
-	role_assert(&role_spool);
-	if (json_object_get(request, "hold") != NULL) {
-		release_by_number(c, request);
-		return;
-	}
-	s = request_selection(c, request);
-	t = s ? select_start(c, s, false) : NULL;
+	t = json_object_get(request, "hold") != NULL
+		    ? release_by_number(c, request)
+		    : release_by_selection(c, request);
 	if (t == NULL)
 		return;
 	t->dry_run = json_is_true(json_object_get(request, "dry_run"));
@@ -468,6 +569,10 @@ void verb_release(struct client *c, json_t *request)
 	t->each = release_entry;
 	t->slice_end = set_flush;
 	t->finish = release_finish;
-	t->hold = queue_hold_find(t->en->queue, s);
+	if (t->reason == NULL) {
+		select_free(t);
+		client_error(c, EX_OSERR, "out of memory");
+		return;
+	}
 	client_task(c, &t->task);
 }

@@ -12,6 +12,8 @@
 #include "sluiced/client.h"
 #include "sluiced/engine_priv.h"
 
+#define STATUS_PROVIDERS 64 /* the largest: a packet has to hold them */
+
 static json_t *counts_json(const struct queue_counts *q)
 {
 	return json_pack(
@@ -89,8 +91,8 @@ static json_t *refusal_json(const struct engine *en, const struct provider *p)
 {
 	if (p->refusal_s == 0)
 		return json_null();
-	return json_pack("{s:s,s:I,s:s,s:s}", "text", p->refusal, "time",
-			 (json_int_t)p->refusal_s, "class",
+	return json_pack("{s:o,s:I,s:s,s:s}", "text", json_text(p->refusal),
+			 "time", (json_int_t)p->refusal_s, "class",
 			 class_name(p->refusal_class), "source",
 			 en->config->sources[p->refusal_source].name);
 }
@@ -120,6 +122,13 @@ static void json_set_real(json_t *j, const char *key, double v)
 			    isfinite(v) && v >= 0 ? json_real(v) : json_null());
 }
 
+static bool provider_is_used(const struct queue_counts *q)
+{
+	return q->recipients + q->delivered + q->failed + q->expired +
+		       q->purged + q->other_done >
+	       0;
+}
+
 static json_t *provider_json(const struct engine *en, uint32_t n)
 	RUNS_ON(role_queue)
 {
@@ -133,9 +142,7 @@ static json_t *provider_json(const struct engine *en, uint32_t n)
 	json_t *j;
 
 	if (queue_provider_counts(en->queue, n, &q) != 0 ||
-	    q.recipients + q.delivered + q.failed + q.expired + q.purged +
-			    q.other_done ==
-		    0)
+	    !provider_is_used(&q))
 		return NULL;
 	a = provider_allowed(en, n);
 	rate = provider_rate(en, n);
@@ -162,18 +169,22 @@ static json_t *provider_json(const struct engine *en, uint32_t n)
 static json_t *holds_json(const struct engine *en)
 {
 	json_t *list = json_array();
+	size_t bytes = 0;
 
 	for (uint32_t i = 0; i < queue_hold_count(en->queue); i++) {
 		const struct queue_hold *h = queue_hold_at(en->queue, i);
 		char text[256];
 
 		selection_format(h->selection, text, sizeof(text));
-		json_array_append_new(
-			list,
-			json_pack("{s:i,s:s,s:o,s:s,s:I}", "hold",
-				  (int)h->number, "text", text, "selection",
-				  selection_to_json(h->selection), "reason",
-				  h->reason, "since", (json_int_t)h->since_s));
+		if (!json_list_add(list,
+				   json_pack("{s:i,s:o,s:o,s:s,s:I}", "hold",
+					     (int)h->number, "text",
+					     json_text(text), "selection",
+					     selection_to_json(h->selection),
+					     "reason", h->reason, "since",
+					     (json_int_t)h->since_s),
+				   &bytes))
+			break;
 	}
 	return list;
 }
@@ -190,6 +201,36 @@ static json_t *spool_json(const struct engine *en)
 		(json_int_t)s.journal_bytes, "free_bytes",
 		(json_int_t)s.free_bytes, "damaged",
 		(json_int_t)s.damaged_records, "out_of_space", s.out_of_space);
+}
+
+/* The providers with most left, largest first; all if they are few. Returns
+ * how many there are. */
+static uint32_t providers_largest(const struct engine *en,
+				  uint32_t top[STATUS_PROVIDERS])
+	RUNS_ON(role_queue)
+{
+	uint64_t left[STATUS_PROVIDERS];
+	uint32_t count = 0, at;
+	struct queue_counts q;
+
+	for (uint32_t n = 0; n < en->provider_count; n++) {
+		if (queue_provider_counts(en->queue, n, &q) != 0 ||
+		    !provider_is_used(&q))
+			continue;
+		at = count < STATUS_PROVIDERS ? count : STATUS_PROVIDERS;
+		count++;
+		for (; at > 0 && left[at - 1] < q.recipients; at--) {
+			if (at == STATUS_PROVIDERS)
+				continue;
+			left[at] = left[at - 1];
+			top[at] = top[at - 1];
+		}
+		if (at == STATUS_PROVIDERS)
+			continue;
+		left[at] = q.recipients;
+		top[at] = n;
+	}
+	return count;
 }
 
 /* Done when the slowest provider is; -1 while one is stopped. */
@@ -216,21 +257,25 @@ void verb_status(struct client *c, json_t *request)
 {
 	struct engine *en = client_engine(c);
 	json_t *providers = json_array(), *j, *p;
+	uint32_t top[STATUS_PROVIDERS], used;
 	struct queue_counts q;
 
 	(void)request;
 	role_assert(&role_queue);
-	for (uint32_t i = 0; i < en->provider_count; i++) {
-		p = provider_json(en, i);
+	used = providers_largest(en, top);
+	for (uint32_t i = 0; i < used && i < STATUS_PROVIDERS; i++) {
+		p = provider_json(en, top[i]);
 		if (p != NULL)
 			json_array_append_new(providers, p);
 	}
 	queue_counts(en->queue, &q);
-	j = json_pack("{s:s,s:o,s:o,s:o,s:s,s:I,s:i}", "schema",
+	j = json_pack("{s:s,s:o,s:o,s:o,s:s,s:I,s:i,s:I,s:I}", "schema",
 		      "sluice.status.1", "totals", counts_json(&q), "holds",
 		      holds_json(en), "spool", spool_json(en), "config",
 		      en->config->path, "since", (json_int_t)en->started_s,
-		      "doubts", (int)queue_doubt_count(en->queue));
+		      "doubts", (int)queue_doubt_count(en->queue),
+		      "provider_count", (json_int_t)used, "hold_count",
+		      (json_int_t)queue_hold_count(en->queue));
 	json_set_real(j, "rate_per_s", engine_rate(en));
 	json_set_real(j, "eta_s", total_eta(providers));
 	json_object_set_new(j, "providers", providers);

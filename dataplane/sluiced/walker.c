@@ -19,8 +19,9 @@
 #include "sluiced/engine_priv.h"
 #include "sluiced/head_read.h"
 
-#define SLICE_PLAIN 8192
+#define SLICE_PLAIN 8192 /* messages, and about as many recipients */
 #define SLICE_READ  128
+#define SLICE_STEP  64 /* messages between two looks at the recipients */
 
 struct walker {
 	struct engine *en;
@@ -188,6 +189,19 @@ static void on_head(struct head_read *h)
 		w->ops.wake(w->user);
 }
 
+static void head_start(struct walker *w, struct head_read *h,
+		       struct spool_place place)
+{
+	int rc;
+
+	w->reading++;
+	rc = head_read_start(h, w->en->spool, &place, 0, on_head, w);
+	if (rc != 0) {
+		h->res = rc;
+		w->reading--;
+	}
+}
+
 static void slice_read(struct walker *w)
 {
 	uint64_t last = 0;
@@ -195,22 +209,48 @@ static void slice_read(struct walker *w)
 	w->reading = 1; /* ours: no wake before all are started */
 	for (uint32_t i = 0; i < w->count; i++) {
 		const struct queue_entry *e = &w->entries[i].index;
-		struct head_read *h;
-		int rc;
 
 		if (i > 0 && e->id == last)
 			continue;
 		last = e->id;
 		sluice_assert(w->head_count < SLICE_READ);
-		h = &w->heads[w->head_count++];
-		w->reading++;
-		rc = head_read_start(h, w->en->spool, &e->place, 0, on_head, w);
-		if (rc != 0) {
-			h->res = rc;
-			w->reading--;
-		}
+		head_start(w, &w->heads[w->head_count++], e->place);
 	}
 	w->reading--;
+}
+
+/* Reads that found the loop full say nothing of the record: once more. True
+ * when there were none. */
+static bool slice_is_read(struct walker *w)
+{
+	bool none = true;
+
+	w->reading++;
+	for (uint32_t i = 0; i < w->head_count; i++) {
+		struct head_read *h = &w->heads[i];
+
+		if (h->pending || (h->res != -EBUSY && h->res != -EAGAIN))
+			continue;
+		none = false;
+		head_read_fini(h);
+		head_start(w, h, h->place);
+	}
+	w->reading--;
+	return none;
+}
+
+/* A message may have very many recipients: they bound a slice too. */
+static void slice_gather(struct walker *w)
+{
+	uint32_t left = w->envelopes ? SLICE_READ : SLICE_PLAIN;
+
+	do {
+		w->more =
+			queue_walk(w->en->queue, &w->cursor, w->selection,
+				   clock_realtime_s(), SLICE_STEP, gather, w) &&
+			!w->failed;
+		left -= SLICE_STEP;
+	} while (w->more && left > 0 && w->count < SLICE_PLAIN);
 }
 
 bool walker_step(struct walker *w)
@@ -218,17 +258,19 @@ bool walker_step(struct walker *w)
 	if (w->over || w->reading > 0)
 		return false;
 	if (w->count == 0) {
-		w->more = queue_walk(w->en->queue, &w->cursor, w->selection,
-				     clock_realtime_s(),
-				     w->envelopes ? SLICE_READ : SLICE_PLAIN,
-				     gather, w) &&
-			  !w->failed;
-		if (w->envelopes && w->count > 0) {
+		slice_gather(w);
+		if (w->envelopes)
 			slice_read(w);
-			if (w->reading > 0)
-				return false;
-		}
 	}
+	if (!slice_is_read(w))
+		return w->reading == 0;
+	if (w->reading > 0)
+		return false;
 	slice_hand_out(w);
 	return !w->over;
+}
+
+bool walker_failed(const struct walker *w)
+{
+	return w->failed;
 }

@@ -40,5 +40,7 @@ void walker_destroy(struct walker **w);
  * walker_over(), it waits for reads. */
 bool walker_step(struct walker *w);
 bool walker_over(const struct walker *w);
+/* Out of memory on the way: what was handed out is not all. */
+bool walker_failed(const struct walker *w);
 
 #endif

@@ -6,7 +6,8 @@ import json
 import os
 
 from harness import (Sluiced, all_arrived, backlog, case, check,
-                     configuration, drained, equal, free_port, main)
+                     configuration, drained, equal, free_port, main,
+                     wait_for)
 from queue_files import QueueDirectory, queue_file, record
 from rig import Sink
 
@@ -124,6 +125,56 @@ def a_second_run_takes_nothing_twice(rig):
     equal(s.status()["totals"], first, "totals")
     check(not any(p.is_file() for p in copy.rglob("*")), "files are left")
     sink = Sink(rig, [f"127.0.2.1:{port}"], ledger)
+    s.cli("release", "--all", "--reason", "test")
+    drained(s)
+    all_arrived(sink.finish())
+
+
+@case
+def a_client_that_dies_in_mid_import_leaves_nothing_behind(rig):
+    """Catches messages that are durable and unknown to the queue, or taken a
+    second time, when the command is killed."""
+    s, port = started(rig)
+    pq, ledger = backlog(rig, 6000)
+    for _ in range(3):
+        before = s.status()["totals"]["messages"]
+        client = rig.start("importer", rig.binary("sluice"), "import", "-c",
+                           s.config, "postfix", pq)
+        wait_for("some of it", 30, lambda: s.status()["totals"]["messages"]
+                 > before or not client.alive())
+        client.kill()
+    wait_for("the end of the session", 30, lambda: s.cli(
+        "import", "postfix", pq, check=False).returncode == 0)
+    equal(s.status()["totals"]["messages"], 6000, "messages")
+    s.stop()
+    s.start()
+    equal(s.status()["totals"]["messages"], 6000, "messages after a restart")
+    check(not any(p.is_file() for p in pq.rglob("*")), "files are left")
+    sink = Sink(rig, [f"127.0.2.1:{port}"], ledger)
+    s.cli("release", "--all", "--reason", "test")
+    drained(s)
+    all_arrived(sink.finish())
+
+
+@case
+def a_name_that_is_no_text_harms_no_other_file(rig):
+    """Catches descriptors and names that get out of step."""
+    s, port = started(rig)
+    q = QueueDirectory(rig.dir / "pq")
+    for n in range(20):
+        q.message(b"a@x.test", [b"u%d@y.test" % n], b"\n%d\n" % n)
+    whole = queue_file(b"a@x.test", [b"b@z.test"], b"Subject: s\n\nbody\n")
+    junk = os.fsencode(q.path / "deferred") + b"/A\xe4\xff1"
+    with open(junk, "wb") as f:
+        f.write(whole)
+    os.chmod(junk, 0o700)
+    r = rig.run(rig.binary("sluice"), "import", "-c", s.config, "postfix",
+                q.path, check=False, errors="replace")
+    equal(r.returncode, 65, "exit status")
+    equal(s.status()["totals"]["messages"], 20, "messages")
+    check(os.path.exists(junk), "the strange file is gone")
+    sink = Sink(rig, [f"127.0.2.1:{port}"],
+                q.ledger(rig.dir / "ledger.tsv"))
     s.cli("release", "--all", "--reason", "test")
     drained(s)
     all_arrived(sink.finish())

@@ -195,6 +195,31 @@ def greylisted_mail_comes_back_and_arrives(rig):
 
 
 @case
+def a_dead_receiver_is_shown_and_nothing_is_lost(rig):
+    """Catches mail that vanishes, or waits without a word, behind a host that
+    refuses connections."""
+    port = free_port()  # nobody listens there
+    s = Sluiced(rig, configuration(rig, route=f"127.0.2.1:{port}",
+                                   extra=SHORT))
+    s.start()
+    q = QueueDirectory(rig.dir / "pq")
+    for n in range(10):
+        q.message(b"a@x.test", [b"u%d@y.test" % n], b"\n%d\n" % n)
+    s.cli("import", "postfix", q.path)
+    s.cli("release", "--all", "--reason", "test")
+    p = wait_for("the reason", 20, lambda: next(
+        (p for p in s.status()["providers"] if p["refusal"]), None))
+    check("no connection" in p["refusal"]["text"], str(p["refusal"]))
+    equal(totals(s)["recipients"], 10, "still ours")
+    equal(totals(s)["failed"], 0, "failed")
+    # It comes up: the mail goes.
+    sink = Sink(rig, [f"127.0.2.1:{port}"],
+                q.ledger(rig.dir / "ledger.tsv"))
+    drained(s, 60)
+    all_arrived(sink.finish())
+
+
+@case
 def a_rate_limit_slows_down_and_bounces_nothing(rig):
     """Catches a client that runs on against a receiver's rate limit."""
     s, sink = setup(rig, "rate=20/s", messages=300, pace="100/s")

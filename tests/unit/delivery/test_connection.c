@@ -358,7 +358,7 @@ static void attempt_that_is_not_durable_is_no_attempt(void **state)
 	store(&s, 1);
 	room_run(&s.r, &s.r.done, 1);
 	assert_int_equal(fake_receiver_count(s.f, AT_EOM), 0);
-	assert_string_equal(s.r.results, "0:lost/mail/-");
+	assert_string_equal(s.r.results, "0:not_tried/mail/-");
 	assert_non_null(strstr(s.r.detail, "could not be recorded"));
 	teardown(&s);
 }
