@@ -199,6 +199,11 @@ static int serve(const struct config *c)
 		fprintf(stderr, "sluiced: %s\n", e.text);
 		return status;
 	}
+	if (c->workers > 1)
+		log_warn("workers",
+			 "workers: %u: this version does all work on one "
+			 "thread; the number is not used yet",
+			 c->workers);
 	log_info("started", "%s, socket %s", c->path, c->run.socket);
 	rc = run(en);
 	engine_destroy(&en);

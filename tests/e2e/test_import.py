@@ -81,6 +81,26 @@ def odd_messages_arrive_byte_for_byte(rig):
 
 
 @case
+def utf8_addresses_wait_for_a_receiver_that_takes_them(rig):
+    """Promise 8. Catches an address that is mangled where SMTPUTF8 is not
+    offered: 5.6.7, and the message is still to be seen."""
+    s, port = started(rig)
+    q = QueueDirectory(rig.dir / "pq")
+    q.message("j\u00f6rg@x.test".encode(), [b"b@y.test"], b"\nhello\n")
+    q.message(b"a@x.test", [b"b@y.test"], b"\nplain\n")
+    sink = Sink(rig, [f"127.0.2.1:{port}"],
+                q.ledger(rig.dir / "ledger.tsv"))
+    s.cli("import", "postfix", q.path)
+    equal([e["sender"] for e in s.json("list", "--sender",
+                                       "j\u00f6rg@x.test")],
+          ["j\u00f6rg@x.test"], "listed by its sender")
+    s.cli("release", "--all", "--reason", "test")
+    wait_for("both outcomes", 30, lambda: s.status()["totals"]["failed"] == 1
+             and s.status()["totals"]["delivered"] == 1)
+    equal(sink.finish()["delivered"], 1, "delivered")
+
+
+@case
 def a_huge_message_and_a_huge_envelope_go_through(rig):
     """Catches a buffer that has to hold all of a message or an envelope."""
     s, port = started(rig)
