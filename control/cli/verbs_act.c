@@ -95,7 +95,8 @@ int verb_release(struct cli *cli)
 		print_json("sluice.release.1", done);
 	} else {
 		if (json_int(done, "hold_lifted") > 0)
-			printf("hold %lld is lifted\n",
+			printf(cli->dry_run ? "would lift hold %lld\n"
+					    : "hold %lld is lifted\n",
 			       (long long)json_int(done, "hold_lifted"));
 		if (cli->hold_number == 0)
 			printf("%s %s recipients of %s messages\n",

@@ -23,11 +23,14 @@
 #include "sluiced/engine.h"
 
 static volatile sig_atomic_t stop_asked;
+static volatile sig_atomic_t reload_asked;
 
 static void on_signal(int sig)
 {
-	(void)sig;
-	stop_asked = 1;
+	if (sig == SIGHUP)
+		reload_asked = 1;
+	else
+		stop_asked = 1;
 }
 
 static void signals_init(void)
@@ -36,6 +39,7 @@ static void signals_init(void)
 
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGHUP, &sa, NULL);
 	signal(SIGPIPE, SIG_IGN);
 }
 
@@ -59,11 +63,31 @@ static void limits_raise(uint32_t connections)
 	setrlimit(RLIMIT_NOFILE, &rl);
 }
 
+/* The directories above `path`, as `mkdir -p` makes them. */
+static int parents_ready(const char *path)
+{
+	char above[4096];
+
+	for (const char *p = strchr(path + 1, '/'); p != NULL;
+	     p = strchr(p + 1, '/')) {
+		if ((size_t)(p - path) >= sizeof(above)) {
+			errno = ENAMETOOLONG;
+			return -1;
+		}
+		memcpy(above, path, (size_t)(p - path));
+		above[p - path] = '\0';
+		if (mkdir(above, 0755) != 0 && errno != EEXIST)
+			return -1;
+	}
+	return 0;
+}
+
 /* Directories that the daemon's user must be able to write. */
 static int dir_ready(const char *path, mode_t mode, const struct passwd *pw,
 		     struct err *e)
 {
-	if (mkdir(path, mode) != 0 && errno != EEXIST)
+	if (parents_ready(path) != 0 ||
+	    (mkdir(path, mode) != 0 && errno != EEXIST))
 		return err_set(e, -errno,
 			       "%s: %s; create it, or change the config", path,
 			       err_name(errno));
@@ -114,6 +138,12 @@ static int run(struct engine *en)
 	while (rc == 0 && !engine_stopped(en)) {
 		if (stop_asked)
 			engine_stop(en);
+		if (reload_asked) {
+			reload_asked = 0;
+			log_warn("reload", "SIGHUP: this version reads its "
+					   "config at start only; the old one "
+					   "stays");
+		}
 		rc = engine_step(en);
 		if (rc == -EINTR)
 			rc = 0;

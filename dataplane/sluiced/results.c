@@ -421,6 +421,17 @@ static void no_connection(struct engine *en, uint32_t provider, uint32_t source,
 		 detail ? detail : "no connection");
 }
 
+/* A refused connection speaks of what is being sent at the time. */
+static uint32_t batch_now(const struct engine *en, uint32_t provider,
+			  uint32_t source)
+{
+	struct release_path_status st;
+
+	if (release_path_status(en->release, provider, source, &st) != 0)
+		return 0;
+	return st.batch;
+}
+
 void result_connect_failed(void *user, uint32_t provider, uint32_t source,
 			   uint32_t domain, uint8_t phase,
 			   const struct smtp_reply *reply, const char *remote,
@@ -446,7 +457,8 @@ void result_connect_failed(void *user, uint32_t provider, uint32_t source,
 	/* A refusal before any message speaks of the path at least. */
 	if (react.reflex == REFLEX_NONE || react.reflex == REFLEX_HOLD_SENDER)
 		react.reflex = REFLEX_STOP_PATH;
-	reflex_apply(en, provider, source, 0, 0, &v, (uint8_t)react.reflex);
+	reflex_apply(en, provider, source, batch_now(en, provider, source), 0,
+		     &v, (uint8_t)react.reflex);
 }
 
 void result_expired(void *user, uint64_t id, uint32_t rcpt)
