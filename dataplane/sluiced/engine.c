@@ -111,6 +111,21 @@ static void op_unpark(void *user, uint32_t provider, uint32_t source)
 	queue_unpark_provider(en->queue, provider, source);
 }
 
+/* So that a restart goes on as it is now. */
+static void paths_note(struct engine *en, uint32_t provider, uint32_t source)
+	RUNS_ON(role_queue, role_spool)
+{
+	const struct config_provider *c = provider_config(en, provider);
+	const struct config_pool *pool = &en->config->pools[c->pool];
+
+	if (source != RELEASE_NONE) {
+		stop_note(en, provider, source);
+		return;
+	}
+	for (uint32_t i = 0; i < pool->source_count; i++)
+		stop_note(en, provider, pool->sources[i]);
+}
+
 /* A path, or with source RELEASE_NONE a provider, goes faster or slower. */
 static void op_changed(void *user, uint32_t provider, uint32_t source,
 		       const char *reason)
@@ -121,12 +136,14 @@ static void op_changed(void *user, uint32_t provider, uint32_t source,
 	char pace[32] = "";
 
 	role_assert(&role_queue);
+	role_assert(&role_spool);
 	if (source != RELEASE_NONE &&
 	    release_path_status(en->release, provider, source, &st) == 0) {
 		via = en->config->sources[source].name;
 		state = path_state_name(st.state);
 		pace_format(st.pace, pace);
 	}
+	paths_note(en, provider, source);
 	log_info("path", "%s via %s: %s%s%s: %s", en->providers[provider].name,
 		 via, state, *pace ? " at " : "", pace, reason);
 	if (event_wanted(en))
@@ -232,8 +249,10 @@ static int create_delivery(struct engine *en, struct err *e)
 	role_assert(&role_queue);
 	if (rc == 0)
 		rc = delivery_create(&en->delivery, &o, &delivery_ops, en, e);
-	if (rc == 0)
+	if (rc == 0) {
+		stops_restore(en);
 		domains_to_delivery(en);
+	}
 	return rc;
 }
 

@@ -62,6 +62,7 @@ struct unroutable {
 };
 
 struct late_outcome; /* outcomes.c */
+struct stop;         /* a noted path; stops.c */
 struct attempt_wait; /* an attempt on its way to the disk; results.c */
 struct command;      /* the command socket; command.c */
 struct listener;     /* SMTP intake */
@@ -113,7 +114,8 @@ struct engine {
 	uint64_t delivered OWNED_BY(role_queue);
 	uint64_t seconds[RATE_SECONDS] OWNED_BY(role_queue);
 	uint32_t second_at OWNED_BY(role_queue);
-	bool delivery_up; /* recovery is over: domains go to delivery */
+	struct stop *stops; /* noted ones, until stops_restore() */
+	bool delivery_up;   /* recovery is over: domains go to delivery */
 	bool stopping;
 	bool delivery_stopped;
 	int broken; /* -errno: storage failed for good */
@@ -188,6 +190,12 @@ void holds_apply_flags(struct engine *en) RUNS_ON(role_queue);
 /* verb_import.c: callbacks of the importer */
 bool import_known(void *user, uint64_t digest, uint64_t *id);
 void import_done(void *user, const struct import_result *r);
+
+/* stops.c: a path has changed; notes come back at start */
+void stop_note(struct engine *en, uint32_t provider, uint32_t source)
+	RUNS_ON(role_queue, role_spool);
+int stop_from_note(struct engine *en, const char *key, struct text value);
+void stops_restore(struct engine *en) RUNS_ON(role_queue);
 
 /* events.c: takes over the reference; cheap when nobody listens */
 bool event_wanted(const struct engine *en);

@@ -145,6 +145,35 @@ def a_blocking_banner_stops_the_path_and_bounces_nothing(rig):
 
 
 @case
+def a_stop_and_an_eased_pace_survive_a_restart(rig):
+    """Catches a restart that knocks at a receiver that blocks, or sends as
+    fast as before it complained."""
+    s, sink = setup(rig, "block-after=20", messages=60, pace="100/s")
+    wait_for("the stop", 30, lambda: any(
+        p["state"] == "stopped" for p in s.status()["providers"]))
+    s.stop()
+    time.sleep(1)  # the report is written twice a second
+    before = wait_for("a report", 5, sink.interim)["connections"]
+    s.start()
+    time.sleep(2)
+    p = s.status()["providers"][0]
+    equal(p["state"], "stopped", "state after the restart")
+    check(p["probe_in_s"] > 200, str(p))
+    equal(p["delivered"], 20, "delivered")
+    equal(sink.finish()["connections"], before, "connections")
+    s.stop()
+    rig.run("rm", "-rf", rig.dir / "spool", rig.dir / "pq")
+    s, sink = setup(rig, "rate=10/s", messages=400, pace="100/s")
+    wait_for("the easing", 30, lambda: any(
+        p["pace"] != "100/s" for p in s.json("sources")))
+    s.stop()
+    s.start()
+    wait_for("the drain to go on", 20, lambda: s.json("sources"))
+    check(all(p["pace"] != "100/s" for p in s.json("sources")),
+          str(s.json("sources")))
+
+
+@case
 def a_block_in_mid_drain_stops_and_bounces_nothing(rig):
     """Catches a reflex that is late: no more than what was in flight may
     follow a block."""
