@@ -100,7 +100,7 @@ int stop_from_note(struct engine *en, const char *key, struct text value)
 	s = calloc(1, sizeof(*s) + strlen(key) + 1);
 	if (s == NULL)
 		return -ENOMEM;
-	strcpy(s->key, key);
+	memcpy(s->key, key, strlen(key) + 1);
 	s->value = json_loadb(value.data, value.len, 0, NULL);
 	s->next = en->stops;
 	en->stops = s;

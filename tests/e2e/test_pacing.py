@@ -23,24 +23,29 @@ def arrivals(path, key):
     return {k: sorted(v) for k, v in found.items()}
 
 
-# What is made up for after a stall of the machine (docs/release.md).
+# What is made up for after a stall of the machine (docs/release.md), and what a
+# stall of the receiver may squeeze together.
 LAG_S = 0.05
+STALL_S = 0.2
 
 
 def within_one(times, rate, what):
-    """Message n at n / rate after the first, give or take one message: by the
-    median, so that a stall of the machine under the test is not judged; and
-    never more than the rate in any second, a stall made up for included."""
-    off = [(t - times[0]) * rate - n for n, t in enumerate(times)]
-    median = statistics.median(off)
-    print(f"  {what}: {len(times)} messages at {rate}/s, off by {median:.2f} "
-          f"in the median, {min(off):.2f} to {max(off):.2f}")
-    check(abs(median) <= 1.0, f"{what}: {median} messages off")
+    """Never ahead of n / rate by more than a message; over stretches of up to
+    100 messages within one of rate x time, by the median stretch, so that a
+    stall of the machine under the test is not judged; never a burst."""
+    ahead = max(n - (t - times[0]) * rate for n, t in enumerate(times))
+    w = max(5, min(100, len(times) // 3))
+    off = statistics.median((times[n + w] - times[n]) * rate - w
+                            for n in range(len(times) - w))
+    print(f"  {what}: {len(times)} messages at {rate}/s, ahead by "
+          f"{ahead:.2f}, off by {off:.2f} in {w}")
+    check(ahead <= 1.0, f"{what}: {ahead} messages ahead")
+    check(abs(off) <= 1.0, f"{what}: {off} messages off in {w}")
     first = 0
     for n, t in enumerate(times):
         while times[first] <= t - 1.0:
             first += 1
-        check(n - first + 1 <= rate * (1.0 + LAG_S) + 1,
+        check(n - first + 1 <= rate * (1.0 + LAG_S + STALL_S) + 1,
               f"{what}: {n - first + 1} messages in a second")
 
 
@@ -101,7 +106,7 @@ def a_source_keeps_its_share(rig):
                                   "client").items():
         for n in range(len(times)):
             later = [t for t in times if times[n] <= t < times[n] + 1.0]
-            check(len(later) <= 11, f"{client}: {len(later)} in a second")
+            check(len(later) <= 13, f"{client}: {len(later)} in a second")
 
 
 if __name__ == "__main__":
