@@ -55,6 +55,21 @@ void sink_connection_close(struct sink_connection *c)
 		io_cancel(c->sink->io, &c->recv);
 }
 
+void sink_connection_reset(struct sink_connection *c)
+{
+	const struct linger at_once = {.l_onoff = 1};
+
+	if (c->dead)
+		return;
+	c->dead = true;
+	c->state = SINK_DEAF;
+	io_timer_cancel(c->sink->io, &c->timer);
+	/* The reset goes out when the descriptor is closed. */
+	setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	if (!c->recv_done)
+		io_cancel(c->sink->io, &c->recv);
+}
+
 static void received(struct io_op *op, int res, uint32_t flags,
 		     const void *data)
 {
@@ -79,7 +94,7 @@ static void piece_send(struct sink_connection *c)
 	size_t len = c->flying.len - c->flying_from;
 	int err;
 
-	if (c->policy->byte_by_byte && len > 1)
+	if ((c->policy->byte_by_byte || c->trickle_ns) && len > 1)
 		len = 1;
 	c->sending = true;
 	err = io_send(c->sink->io, &c->send, c->fd,
@@ -95,7 +110,8 @@ static void out_send(struct sink_connection *c)
 {
 	struct buffer empty = c->flying;
 
-	if (c->sending || c->dead || c->out.len == 0)
+	if (c->sending || c->dead || c->out.len == 0 ||
+	    c->flying_from < c->flying.len)
 		return;
 	empty.len = 0;
 	c->flying = c->out;
@@ -103,6 +119,21 @@ static void out_send(struct sink_connection *c)
 	c->out = empty;
 	c->must_wait = false;
 	piece_send(c);
+}
+
+static void piece_next(struct sink_connection *c)
+{
+	if (c->trickle_ns)
+		io_timer_set(c->sink->io, &c->timer,
+			     io_now_ns(c->sink->io) + c->trickle_ns);
+	else
+		piece_send(c);
+}
+
+static void piece_last(struct sink_connection *c)
+{
+	c->trickle_ns = 0;
+	sink_flush(c);
 }
 
 static void sent(struct io_op *op, int res, uint32_t flags, const void *data)
@@ -114,9 +145,9 @@ static void sent(struct io_op *op, int res, uint32_t flags, const void *data)
 	if (res < 0)
 		sink_connection_close(c);
 	else if (c->flying_from < c->flying.len && !c->dead)
-		piece_send(c);
+		piece_next(c);
 	else
-		sink_flush(c);
+		piece_last(c);
 	connection_free(c);
 }
 
@@ -125,7 +156,9 @@ static void timer_fired(struct io_timer *t, uint64_t now_ns)
 	struct sink_connection *c = t->user;
 
 	MAGIC_CHECK(c, CONNECTION_MAGIC);
-	if (c->closing && c->out.len == 0)
+	if (c->trickle_ns && c->flying_from < c->flying.len)
+		piece_send(c);
+	else if (c->closing && c->out.len == 0)
 		sink_connection_close(c);
 	else
 		out_send(c);
@@ -146,8 +179,10 @@ static void close_gently(struct sink_connection *c)
 
 void sink_flush(struct sink_connection *c)
 {
-	if (c->dead || c->sending)
+	if (c->dead || c->sending || c->flying_from < c->flying.len)
 		return;
+	if (c->close_next && c->out.len == 0)
+		c->closing = true;
 	if (c->out.len > SINK_OUT_BYTES_MAX) {
 		sink_connection_close(c);
 	} else if (c->out.len == 0) {

@@ -160,6 +160,11 @@ size_t content_feed(struct content *c, const char *data, size_t len,
 	return (size_t)(p - data);
 }
 
+void content_feed_raw(struct content *c, const char *data, size_t len)
+{
+	bytes_take(c, data, len);
+}
+
 struct digest content_digest(const struct content *c)
 {
 	XXH128_canonical_t canonical;

@@ -37,6 +37,8 @@ void content_start(struct content *c);
  * what *ended says. */
 size_t content_feed(struct content *c, const char *data, size_t len,
 		    bool *ended);
+/* Bytes of BDAT: nothing is stuffed, nothing ends them. */
+void content_feed_raw(struct content *c, const char *data, size_t len);
 /* Valid once it has ended. */
 struct digest content_digest(const struct content *c);
 uint64_t content_bare_cr(const struct content *c);

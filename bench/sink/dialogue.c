@@ -6,43 +6,14 @@
  * of 2 KiB; longer ones are answered 500 and counted.
  * Everything a client does wrong is counted, then answered as RFC 5321 says.
  */
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "sink/sink_priv.h"
 #include "sluice/assert.h"
 
-#define LONG_LINE_BYTES 65536
-
-/* "250 2.1.0 Ok" becomes "250 2.1.0 Ok xxxx...", 64 KiB of it. */
-static void long_line_add(struct sink_connection *c, const char *text)
-{
-	size_t len = strlen(text);
-
-	buffer_add(&c->out, text, len);
-	buffer_add(&c->out, " ", 1);
-	buffer_reserve(&c->out, LONG_LINE_BYTES);
-	memset(c->out.data + c->out.len, 'x', LONG_LINE_BYTES - len - 3);
-	c->out.len += LONG_LINE_BYTES - len - 3;
-}
-
-void sink_reply(struct sink_connection *c, const char *text)
-{
-	if (c->closing)
-		return;
-	if (c->policy->long_replies)
-		long_line_add(c, text);
-	else
-		buffer_add_text(&c->out, text);
-	buffer_add(&c->out, "\r\n", 2);
-}
-
-void sink_reply_close(struct sink_connection *c, const char *text)
-{
-	sink_reply(c, text);
-	c->closing = true;
-	c->state = SINK_DEAF;
-}
+#define SIZE_MAX_BYTES (1ULL << 30)
 
 void sink_greet(struct sink_connection *c)
 {
@@ -52,7 +23,7 @@ void sink_greet(struct sink_connection *c)
 	c->must_wait = true;
 }
 
-static void transaction_end(struct sink_connection *c)
+void sink_transaction_end(struct sink_connection *c)
 {
 	c->rcpt_count = c->rcpt_asked = 0;
 	c->state = SINK_READY;
@@ -60,26 +31,44 @@ static void transaction_end(struct sink_connection *c)
 
 static void verb_ehlo(struct sink_connection *c, const char *args, size_t len)
 {
+	char size[40];
+
 	if (len == 0) {
 		c->sink->errors.syntax++;
 		sink_reply(c, "501 5.5.4 EHLO needs a name");
 		return;
 	}
-	transaction_end(c);
+	if (c->policy->no_ehlo) {
+		sink_reply(c, "500 5.5.1 No such command");
+		return;
+	}
+	if (!sink_misbehave(c, ODD_EHLO))
+		return;
+	sink_transaction_end(c);
 	sink_reply(c, "250-" SINK_NAME);
 	if (!c->policy->no_pipelining)
 		sink_reply(c, "250-PIPELINING");
 	if (!c->policy->no_8bitmime)
 		sink_reply(c, "250-8BITMIME");
-	sink_reply(c, "250-SIZE 1073741824");
-	sink_reply(c, "250-DSN");
+	if (c->policy->chunking)
+		sink_reply(c, "250-CHUNKING");
+	if (c->policy->smtputf8)
+		sink_reply(c, "250-SMTPUTF8");
+	if (!c->policy->no_dsn)
+		sink_reply(c, "250-DSN");
+	snprintf(size, sizeof(size), "250-SIZE %llu",
+		 (unsigned long long)(c->policy->size_max ? c->policy->size_max
+							  : SIZE_MAX_BYTES));
+	sink_reply(c, size);
 	sink_reply(c, "250 ENHANCEDSTATUSCODES");
 	c->must_wait = true;
 }
 
 static void verb_helo(struct sink_connection *c, const char *args, size_t len)
 {
-	transaction_end(c);
+	if (!sink_misbehave(c, ODD_HELO))
+		return;
+	sink_transaction_end(c);
 	sink_reply(c, "250 " SINK_NAME);
 }
 
@@ -90,16 +79,21 @@ static void verb_data(struct sink_connection *c, const char *args, size_t len)
 		sink_reply(c, "554 5.5.1 No valid recipients");
 		return;
 	}
+	if (!sink_misbehave(c, ODD_DATA))
+		return;
 	sink_reply(c, "354 End data with <CR><LF>.<CR><LF>");
 	content_start(&c->content);
+	c->content_seen = false;
 	c->state = SINK_CONTENT;
 	c->must_wait = true;
 }
 
 static void verb_rset(struct sink_connection *c, const char *args, size_t len)
 {
+	if (!sink_misbehave(c, ODD_RSET))
+		return;
 	if (c->state != SINK_GREETED)
-		transaction_end(c);
+		sink_transaction_end(c);
 	sink_reply(c, "250 2.0.0 Ok");
 }
 
@@ -110,10 +104,12 @@ static void verb_noop(struct sink_connection *c, const char *args, size_t len)
 
 static void verb_quit(struct sink_connection *c, const char *args, size_t len)
 {
+	if (!sink_misbehave(c, ODD_QUIT))
+		return;
 	sink_reply_close(c, "221 2.0.0 Bye");
 }
 
-#define ANYWHERE (SINK_GREETED | SINK_READY | SINK_MAIL | SINK_RCPT)
+#define ANYWHERE (SINK_GREETED | SINK_READY | SINK_MAIL | SINK_RCPT | SINK_BDAT)
 
 static const struct verb {
 	char name[5];
@@ -123,6 +119,7 @@ static const struct verb {
 	{"MAIL", SINK_READY, sink_mail},
 	{"RCPT", SINK_MAIL | SINK_RCPT, sink_rcpt_to},
 	{"DATA", SINK_MAIL | SINK_RCPT, verb_data},
+	{"BDAT", SINK_MAIL | SINK_RCPT | SINK_BDAT, sink_bdat},
 	{"EHLO", ANYWHERE, verb_ehlo},
 	{"HELO", ANYWHERE, verb_helo},
 	{"RSET", ANYWHERE, verb_rset},
@@ -202,30 +199,39 @@ static size_t command_receive(struct sink_connection *c, const char *data,
 	return lf ? used + 1 : used;
 }
 
-static size_t content_receive(struct sink_connection *c, const char *data,
-			      size_t len)
+static void content_end(struct sink_connection *c)
 {
 	struct sink_protocol_errors *errors = &c->sink->errors;
-	bool ended;
-	size_t used = content_feed(&c->content, data, len, &ended);
 
-	if (c->policy->drop_in_data) {
-		sink_connection_close(c);
-		return len;
-	}
-	if (!ended)
-		return used;
 	errors->bare_lf += c->content.bare_lf;
 	errors->bare_cr += content_bare_cr(&c->content);
 	errors->missing_stuffing += c->content.missing_stuffing;
-	if (c->policy->silent_after_354) {
+	if (c->policy->silent_after_354)
 		c->state = SINK_DEAF;
-	} else if (c->policy->close_after_dot) {
+	else if (c->policy->close_after_dot)
 		sink_connection_close(c);
-	} else {
+	else if (sink_misbehave(c, ODD_DOT))
 		sink_take(c);
-		transaction_end(c);
-	}
+	if (c->state == SINK_CONTENT)
+		sink_transaction_end(c);
+}
+
+static size_t content_receive(struct sink_connection *c, const char *data,
+			      size_t len)
+{
+	bool ended;
+	size_t used;
+
+	if (c->policy->drop_in_data)
+		sink_connection_close(c);
+	if (!c->content_seen)
+		sink_misbehave(c, ODD_CONTENT);
+	c->content_seen = true;
+	if (c->state != SINK_CONTENT)
+		return len;
+	used = content_feed(&c->content, data, len, &ended);
+	if (ended)
+		content_end(c);
 	return used;
 }
 
@@ -238,8 +244,12 @@ void sink_receive(struct sink_connection *c, const char *data, size_t len)
 			c->sink->errors.not_waited++;
 			c->must_wait = false;
 		}
-		used = c->state == SINK_CONTENT ? content_receive(c, data, len)
-						: command_receive(c, data, len);
+		if (c->state == SINK_CONTENT)
+			used = content_receive(c, data, len);
+		else if (c->state == SINK_CHUNK)
+			used = sink_chunk_receive(c, data, len);
+		else
+			used = command_receive(c, data, len);
 		sluice_assert(used <= len);
 		data += used;
 		len -= used;

@@ -19,7 +19,7 @@ struct sink_triple {
 	uint64_t first_ns;
 };
 
-static void refused(struct sink_connection *c)
+void sink_refusal_count(struct sink_connection *c)
 {
 	c->sink->counts.refused++;
 	c->peer->counts.refused++;
@@ -47,15 +47,17 @@ static bool block_answer(struct sink_connection *c)
 		 "554 5.7.1 Your address %s is blocked because of its poor "
 		 "reputation",
 		 c->peer->name);
-	refused(c);
+	sink_refusal_count(c);
 	sink_reply_close(c, text);
 	return false;
 }
 
 bool sink_judge_greeting(struct sink_connection *c)
 {
+	if (!sink_misbehave(c, ODD_GREETING))
+		return false;
 	if (c->policy->banner) {
-		refused(c);
+		sink_refusal_count(c);
 		sink_reply_close(c, c->policy->banner);
 		return false;
 	}
@@ -98,20 +100,22 @@ bool sink_judge_mail(struct sink_connection *c)
 {
 	const struct policy *p = c->policy;
 
+	if (!sink_misbehave(c, ODD_MAIL))
+		return false;
 	if (p->close_after_mail) {
-		refused(c);
+		sink_refusal_count(c);
 		sink_connection_close(c);
 		return false;
 	}
 	if (block_is_due(c))
 		return block_answer(c);
 	if (p->every_421 && c->peer->listener->mails % p->every_421 == 0) {
-		refused(c);
+		sink_refusal_count(c);
 		sink_reply_close(c, "421 4.3.2 Service not available, closing");
 		return false;
 	}
 	if (rate_is_over(c)) {
-		refused(c);
+		sink_refusal_count(c);
 		sink_reply_close(c, "421 4.7.0 Too many messages from your "
 				    "address, rate limit exceeded, try again "
 				    "later");
@@ -170,6 +174,8 @@ bool sink_judge_rcpt(struct sink_connection *c, const char *rcpt, size_t len)
 	const struct policy *p = c->policy;
 	const char *text = NULL;
 
+	if (!sink_misbehave(c, ODD_RCPT))
+		return false;
 	if (p->reject_rcpt)
 		text = p->reject_rcpt;
 	else if (p->tempfail_rcpt || (p->accept_3_of_5 && number == 3))
@@ -181,7 +187,7 @@ bool sink_judge_rcpt(struct sink_connection *c, const char *rcpt, size_t len)
 		text = "450 4.7.1 Greylisted, please try again later";
 	if (!text)
 		return true;
-	refused(c);
+	sink_refusal_count(c);
 	sink_reply(c, text);
 	return false;
 }

@@ -23,7 +23,8 @@ enum policy_kind {
 	KIND_SECONDS, /* also "10s", "5m" */
 	KIND_MILLIS,
 	KIND_COUNT,
-	KIND_BLOCK /* "N[,SECONDS[,last]]" */
+	KIND_BLOCK, /* "N[,SECONDS[,last]]" */
+	KIND_ODDITY
 };
 
 #define AT(field) offsetof(struct policy, field)
@@ -44,6 +45,11 @@ static const struct policy_name {
 	{"accept-3-of-5", KIND_FLAG, AT(accept_3_of_5)},
 	{"no-pipelining", KIND_FLAG, AT(no_pipelining)},
 	{"no-8bitmime", KIND_FLAG, AT(no_8bitmime)},
+	{"no-dsn", KIND_FLAG, AT(no_dsn)},
+	{"chunking", KIND_FLAG, AT(chunking)},
+	{"smtputf8", KIND_FLAG, AT(smtputf8)},
+	{"no-ehlo", KIND_FLAG, AT(no_ehlo)},
+	{"size", KIND_COUNT, AT(size_max)},
 	{"reject-rcpt", KIND_REPLY, AT(reject_rcpt)},
 	{"banner", KIND_REPLY, AT(banner)},
 	{"rate", KIND_RATE, AT(rate)},
@@ -51,6 +57,7 @@ static const struct policy_name {
 	{"slow", KIND_MILLIS, AT(slow_ns)},
 	{"421-every", KIND_COUNT, AT(every_421)},
 	{"block-after", KIND_BLOCK, 0},
+	{"at", KIND_ODDITY, 0},
 };
 
 const char *policy_names(void)
@@ -59,7 +66,8 @@ const char *policy_names(void)
 	       "rate=N/s greylist=SECONDS slow=MS 421-every=N "
 	       "block-after=N[,SECONDS[,last]] close-after-mail drop-in-data "
 	       "silent-after-354 close-after-dot byte-by-byte long-replies "
-	       "accept-3-of-5 no-pipelining no-8bitmime";
+	       "accept-3-of-5 no-pipelining no-8bitmime no-dsn chunking "
+	       "smtputf8 no-ehlo size=BYTES at=PHASE[#N]/ACTION[/ARGUMENT]";
 }
 
 static int count_parse(const char *text, char end, uint64_t *out)
@@ -114,6 +122,19 @@ static int block_parse(const char *text, struct policy *p)
 	return strcmp(comma, ",last") == 0 ? 0 : -EINVAL;
 }
 
+static int oddity_add(const char *text, struct policy *p, struct err *e)
+{
+	int err;
+
+	if (p->oddity_count == ODDITY_MAX)
+		return err_set(e, -E2BIG, "policy at: at most %u of them",
+			       ODDITY_MAX);
+	err = oddity_parse(text, &p->oddities[p->oddity_count], e);
+	if (!err)
+		p->oddity_count++;
+	return err;
+}
+
 static int value_parse(const struct policy_name *n, const char *args,
 		       struct policy *p)
 {
@@ -143,6 +164,8 @@ static int value_parse(const struct policy_name *n, const char *args,
 		return count_parse(args, 0, field);
 	case KIND_BLOCK:
 		return block_parse(args, p);
+	case KIND_ODDITY:
+		break; /* has its own errors */
 	}
 	return -EINVAL;
 }
@@ -157,6 +180,8 @@ int policy_parse(const char *text, struct policy *p, struct err *e)
 		if (strlen(names[i].name) != len ||
 		    memcmp(names[i].name, text, len) != 0)
 			continue;
+		if (names[i].kind == KIND_ODDITY)
+			return oddity_add(args, p, e);
 		if (value_parse(&names[i], args, &changed) != 0)
 			return err_set(e, -EINVAL, "policy %s: '%s' is wrong",
 				       names[i].name, args);

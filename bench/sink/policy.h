@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "sink/oddity.h"
 #include "sluice/err.h"
 #include "sluice/pace.h"
 
@@ -25,6 +26,10 @@ struct policy {
 	bool accept_3_of_5;      /* of five recipients 450 one and 550 one */
 	bool no_pipelining;      /* not offered */
 	bool no_8bitmime;        /* not offered */
+	bool no_dsn;             /* not offered */
+	bool chunking;           /* offered */
+	bool smtputf8;           /* offered */
+	bool no_ehlo;            /* EHLO is unknown, HELO is not */
 	const char *reject_rcpt; /* "550 5.1.1 text"; NULL = no */
 	const char *banner;      /* instead of 220, then closed; NULL = no */
 	struct pace rate;        /* per client; above it 421; 0/0 = no limit */
@@ -34,6 +39,9 @@ struct policy {
 	uint64_t block_after;    /* accepted from a client, then 554; 0 = no */
 	uint64_t block_for_ns;   /* how long; 0 = for ever */
 	bool block_from_last;    /* a refused attempt starts the time anew */
+	uint64_t size_max;       /* said with SIZE; 0 = 1 GiB */
+	struct oddity oddities[ODDITY_MAX];
+	uint32_t oddity_count;
 };
 
 /* Adds "name[:args]" to `p`. -EINVAL with the sentence in `e`. */

@@ -20,7 +20,7 @@
 #include "sluice/intern.h"
 #include "sluice/pace.h"
 
-#define SINK_LISTENERS_MAX 64
+#define SINK_LISTENERS_MAX 512
 #define SINK_RCPTS_MAX     1000 /* in one transaction */
 #define SINK_LINE_BYTES    2048 /* of a command */
 #define SINK_OUT_BYTES_MAX (8u << 20)
@@ -54,7 +54,8 @@ struct sink_listener {
 	struct policy policy;
 	struct sink_counts counts;
 	uint64_t mails; /* MAIL commands, for 421-every */
-	bool paused;    /* out of descriptors: until a connection ends */
+	uint64_t oddities_done[ODDITY_MAX];
+	bool paused; /* out of descriptors: until a connection ends */
 };
 
 /* One client address at one listener: what policies remember. */
@@ -91,7 +92,9 @@ enum sink_state {
 	SINK_MAIL = 4,
 	SINK_RCPT = 8,
 	SINK_CONTENT = 16,
-	SINK_DEAF = 32 /* whatever comes is thrown away */
+	SINK_DEAF = 32,  /* whatever comes is thrown away */
+	SINK_CHUNK = 64, /* inside of BDAT */
+	SINK_BDAT = 128  /* between two chunks */
 };
 
 struct sink_connection {
@@ -106,7 +109,13 @@ struct sink_connection {
 	struct io_timer timer; /* slow replies; the end of a close */
 	enum sink_state state;
 	bool recv_done, sending, closing, half_closed, dead;
-	bool must_wait; /* the client has to see a reply first */
+	bool must_wait;    /* the client has to see a reply first */
+	bool close_next;   /* after the replies that are queued */
+	bool content_seen; /* of this message */
+	bool chunk_last, chunk_refused;
+	uint64_t chunk_left;        /* bytes of the chunk still to come */
+	const struct oddity *twist; /* changes the next reply */
+	uint64_t trickle_ns;        /* between two bytes; 0 = all at once */
 	uint64_t mail_ns;
 	uint64_t sender_hash;
 	struct sink_rcpt *rcpts;
@@ -156,12 +165,26 @@ struct sink_peer *sink_peer_of(struct sink_listener *l, int fd);
 /* connection.c */
 void sink_connection_open(struct sink_listener *l, int fd);
 void sink_connection_close(struct sink_connection *c);
+/* The same, so that the client sees a reset. */
+void sink_connection_reset(struct sink_connection *c);
 void sink_flush(struct sink_connection *c);
-/* dialogue.c: a reply line (without CRLF) is queued; sink_flush() sends. */
+/* dialogue.c */
 void sink_greet(struct sink_connection *c);
 void sink_receive(struct sink_connection *c, const char *data, size_t len);
+void sink_transaction_end(struct sink_connection *c);
+/* misbehave.c: a reply line (without CRLF) is queued; sink_flush() sends. */
 void sink_reply(struct sink_connection *c, const char *text);
 void sink_reply_close(struct sink_connection *c, const char *text);
+/* What the policy has for this phase. True: go on, the next reply may be
+ * changed; false: dealt with. */
+bool sink_misbehave(struct sink_connection *c, enum oddity_phase phase);
+/* A message was taken, and its client will never hear of it. */
+bool sink_took_in_silence(struct sink_connection *c);
+/* chunk.c */
+void sink_bdat(struct sink_connection *c, const char *args, size_t len);
+void sink_chunk_end(struct sink_connection *c);
+size_t sink_chunk_receive(struct sink_connection *c, const char *data,
+			  size_t len);
 /* envelope.c: MAIL and RCPT */
 void sink_mail(struct sink_connection *c, const char *args, size_t len);
 void sink_rcpt_to(struct sink_connection *c, const char *args, size_t len);
@@ -169,6 +192,7 @@ void sink_rcpt_to(struct sink_connection *c, const char *args, size_t len);
 bool sink_judge_greeting(struct sink_connection *c);
 bool sink_judge_mail(struct sink_connection *c);
 bool sink_judge_rcpt(struct sink_connection *c, const char *rcpt, size_t len);
+void sink_refusal_count(struct sink_connection *c);
 /* take.c: an accepted message */
 void sink_take(struct sink_connection *c);
 /* report.c */

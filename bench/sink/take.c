@@ -77,5 +77,6 @@ void sink_take(struct sink_connection *c)
 	}
 	if (s->keep_arrivals)
 		arrival_keep(s, c, now_ns, known, seed, index);
-	sink_reply(c, "250 2.0.0 Ok: queued");
+	if (!sink_took_in_silence(c))
+		sink_reply(c, "250 2.0.0 Ok: queued");
 }
