@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * accept.c - `sluice-bench accept` and `ceiling`: the load client's commands.
+ * accept.c - `sluice-bench accept`, `ceiling` and `load`: the load client's
+ * commands.
  *
  * Called by main(), on its thread. accept measures a receiver with messages
  * that differ; ceiling only streams one canned dialogue, as fast as the
- * protocol allows.
+ * protocol allows; load sends mixed mail at a rate.
  * Errors: EX_USAGE; EX_UNAVAILABLE when the target does not answer;
  * EX_TEMPFAIL when not every message was accepted.
  */
@@ -20,7 +21,8 @@
 
 struct accept_command {
 	const char *name;
-	const char *target, *pipelining, *ledger_path;
+	const char *schema;
+	const char *target, *pipelining, *ledger_path, *rate;
 	uint64_t sessions, per_connection, now_s;
 	struct load_options load;
 	bool json;
@@ -52,6 +54,15 @@ static int accept_options(struct accept_command *a, const char *summary,
 		 OPTION_NUMBER, &a->now_s, 86400, UINT32_MAX},
 		{"ledger", "FILE", "write what must arrive behind the MTA",
 		 OPTION_TEXT, &a->ledger_path, 0, 0},
+		{"below-trace", NULL,
+		 "that ledger is of what stands from the bench header on",
+		 OPTION_FLAG, &l->below_trace, 0, 0},
+		{"mixed", NULL, "mail of all kinds, as backlog makes it",
+		 OPTION_FLAG, &l->mixed, 0, 0},
+		{"domains-file", "FILE", "recipient domains, as of backlog",
+		 OPTION_TEXT, &l->domains_path, 0, 0},
+		{"rate", "N/s", "messages begun; as fast as it goes",
+		 OPTION_TEXT, &a->rate, 0, 0},
 		{"timeout", "TIME", "give up after that long without a reply",
 		 OPTION_DURATION, &l->timeout_ns, NS_PER_MS, 0},
 		{"spin", "TIME", "look that long for work before sleeping",
@@ -76,6 +87,12 @@ static int accept_check(struct accept_command *a)
 				     "--pipelining '%s': there are none, "
 				     "group, next",
 				     a->pipelining);
+	if (a->rate && (pace_parse(a->rate, &a->load.rate) != 0 ||
+			!a->load.rate.count || !a->load.rate.period_ns))
+		return options_error(EX_USAGE, a->name,
+				     "--rate '%s' is no rate like 20/s or "
+				     "500/m",
+				     a->rate);
 	a->load.sessions = (uint32_t)a->sessions;
 	if (a->load.sessions > a->load.messages)
 		a->load.sessions = (uint32_t)a->load.messages;
@@ -100,7 +117,7 @@ static void result_print(const struct accept_command *a,
 		return;
 	}
 	j = json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:f}", "schema",
-		      "sluice-bench.accept.1", "target", a->target, "sessions",
+		      a->schema, "target", a->target, "sessions",
 		      (json_int_t)a->load.sessions, "messages",
 		      (json_int_t)a->load.messages, "accepted",
 		      (json_int_t)r->accepted, "refused",
@@ -112,6 +129,10 @@ static void result_print(const struct accept_command *a,
 		j, "latency_us",
 		json_pack("{s:I,s:I,s:I}", "p50", (json_int_t)r->p50_us, "p99",
 			  (json_int_t)r->p99_us, "max", (json_int_t)r->max_us));
+	json_object_set_new(j, "rcpts_refused",
+			    json_integer((json_int_t)r->rcpts_refused));
+	json_object_set_new(j, "asked_rate",
+			    a->rate ? json_string(a->rate) : json_null());
 	json_object_set_new(j, "pipelining", json_string(a->pipelining));
 	json_object_set_new(j, "first_refusal",
 			    r->refusal[0] ? json_string(r->refusal)
@@ -147,6 +168,7 @@ static int command_run(struct accept_command *a, const char *summary, int argc,
 int bench_accept(int argc, char **argv)
 {
 	struct accept_command a = {.name = "accept",
+				   .schema = "sluice-bench.accept.1",
 				   .pipelining = "group",
 				   .sessions = 10,
 				   .load = {.messages = 10000,
@@ -162,6 +184,7 @@ int bench_accept(int argc, char **argv)
 int bench_ceiling(int argc, char **argv)
 {
 	struct accept_command a = {.name = "ceiling",
+				   .schema = "sluice-bench.accept.1",
 				   .pipelining = "group",
 				   .sessions = 10,
 				   .load = {.messages = 100000,
@@ -173,5 +196,23 @@ int bench_ceiling(int argc, char **argv)
 	return command_run(&a,
 			   "Streams one canned dialogue: what the protocol and "
 			   "the receiver allow.",
+			   argc, argv);
+}
+
+int bench_load(int argc, char **argv)
+{
+	struct accept_command a = {.name = "load",
+				   .schema = "sluice-bench.load.1",
+				   .pipelining = "group",
+				   .sessions = 10,
+				   .load = {.messages = 10000,
+					    .size_bytes = 4096,
+					    .seed = 1,
+					    .mixed = true,
+					    .timeout_ns = 60 * NS_PER_S}};
+
+	return command_run(&a,
+			   "Sends mixed mail to an MTA, at a rate if asked "
+			   "to: a day's mail.",
 			   argc, argv);
 }

@@ -17,5 +17,6 @@ int bench_accept(int argc, char **argv);
 int bench_drain(int argc, char **argv);
 /* The canned client that drain compares with; also callable on its own. */
 int bench_ceiling(int argc, char **argv);
+int bench_load(int argc, char **argv);
 
 #endif

@@ -18,6 +18,7 @@ static const struct {
 	{"backlog", bench_backlog, "make a backlog: a queue to import"},
 	{"sink", bench_sink, "receive mail and compare it with a ledger"},
 	{"accept", bench_accept, "send messages to an MTA, measure its intake"},
+	{"load", bench_load, "send mixed mail to an MTA, at a rate"},
 	{"ceiling", bench_ceiling, "stream canned dialogues: the upper bound"},
 	{"drain", bench_drain, "measure a drain: sluiced, ceiling, Postfix"},
 };

@@ -3,8 +3,8 @@
  * dialogue.c - the load client's half of an SMTP dialogue.
  *
  * Called for each piece received. Thread: the loop's.
- * Bound: eight replies outstanding; a reply line over 255 bytes is cut.
- * Anything unexpected ends the connection; its messages count as lost.
+ * Bound: the replies of two messages outstanding; a reply line over 255 bytes
+ * is cut. Anything unexpected ends the connection; its messages count as lost.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,36 +20,24 @@ static void expect(struct load_session *s, enum load_expect what)
 	s->expect[s->expect_count++] = (uint8_t)what;
 }
 
-static bool message_take(struct load_session *s, uint64_t *index)
-{
-	const struct load_options *o = s->load->options;
-
-	if (s->load->taken == o->messages ||
-	    (o->per_connection && s->done_here == o->per_connection))
-		return false;
-	s->done_here++;
-	*index = o->first_index + s->load->taken++;
-	if (!s->load->first_ns)
-		s->load->first_ns = clock_monotonic_ns();
-	return true;
-}
-
 static bool in_steps(const struct load_session *s)
 {
-	return s->load->options->pipelining == LOAD_STEPS || !s->pipelining;
+	return s->load->options->pipelining == LOAD_STEPS ||
+	       !(s->offers & LOAD_OFFERS_PIPELINING);
 }
 
-static void group_add(struct load_session *s, uint64_t index)
+static void group_add(struct load_session *s, const struct load_turn *turn)
 {
-	const struct load_template *t = load_template_of(s->load, index);
+	const struct load_template *t = turn->message;
 
 	expect(s, EXPECT_MAIL);
 	if (in_steps(s)) {
-		buffer_add(&s->out, t->group.data, t->mail_len);
+		buffer_add(&s->out, t->group.data, t->ends[0]);
 		return;
 	}
 	buffer_add(&s->out, t->group.data, t->group.len);
-	expect(s, EXPECT_RCPT);
+	for (uint32_t i = 0; i < t->rcpt_count; i++)
+		expect(s, EXPECT_RCPT);
 	expect(s, EXPECT_DATA);
 }
 
@@ -60,42 +48,59 @@ static void quit(struct load_session *s)
 	expect(s, EXPECT_QUIT);
 }
 
+/* A new one, or none. */
+static void turn_begin(struct load_session *s)
+{
+	if (load_turn_take(s, s->now))
+		group_add(s, s->now);
+	else if (load_is_over(s->load) || !s->load->options->rate.count ||
+		 s->done_here == s->load->options->per_connection)
+		quit(s);
+	else
+		load_session_idle(s);
+}
+
 /* Goes on with the message whose group is under way, or a new one. */
 static void next_start(struct load_session *s)
 {
+	struct load_turn *was = s->now;
+
 	s->refused = false;
-	s->busy = s->next_busy;
-	s->index = s->next_index;
-	s->next_busy = false;
-	if (s->busy)
-		return;
-	s->busy = message_take(s, &s->index);
-	if (s->busy)
-		group_add(s, s->index);
-	else
-		quit(s);
+	s->rcpts_asked = s->rcpts_good = 0;
+	was->busy = false;
+	s->now = s->next;
+	s->next = was;
+	if (!s->now->busy)
+		turn_begin(s);
+}
+
+void load_session_next(struct load_session *s)
+{
+	turn_begin(s);
+	load_session_flush(s);
 }
 
 static void content_send(struct load_session *s)
 {
-	load_content_add(s->load, s->index, &s->out);
+	load_content_add(s->load, s->now, &s->out);
 	expect(s, EXPECT_EOM);
 	s->dot_ns = clock_monotonic_ns();
-	if (s->load->options->pipelining != LOAD_NEXT || !s->pipelining)
+	if (s->load->options->pipelining != LOAD_NEXT || in_steps(s))
 		return;
-	s->next_busy = message_take(s, &s->next_index);
-	if (s->next_busy)
-		group_add(s, s->next_index);
+	if (load_turn_take(s, s->next))
+		group_add(s, s->next);
 }
 
 static void accepted(struct load_session *s)
 {
 	struct load *l = s->load;
 	uint64_t now_ns = clock_monotonic_ns();
+	uint64_t from_ns = l->options->rate.count ? s->now->due_ns : s->dot_ns;
 
 	l->latency_us[l->result.accepted++] =
-		(uint32_t)((now_ns - s->dot_ns) / NS_PER_US);
-	l->result.bytes += load_template_of(l, s->index)->content_bytes;
+		(uint32_t)((now_ns - from_ns) / NS_PER_US);
+	l->result.bytes += s->now->message->content_bytes;
+	l->result.rcpts_refused += s->rcpts_asked - s->rcpts_good;
 	l->last_ns = now_ns;
 	next_start(s);
 }
@@ -114,25 +119,26 @@ static void refused(struct load_session *s)
 {
 	s->load->result.refused++;
 	s->load->last_ns = clock_monotonic_ns();
-	if (s->next_busy) {
+	if (s->next->busy) {
 		next_start(s);
 		return;
 	}
-	s->busy = false;
+	s->now->busy = false;
 	buffer_add_text(&s->out, "RSET\r\n");
 	expect(s, EXPECT_RSET);
 }
 
-static void step(struct load_session *s, enum load_expect was, bool good)
+/* Without pipelining: the next RCPT, or DATA after the last one. */
+static void step(struct load_session *s, bool good)
 {
-	const struct load_template *t = load_template_of(s->load, s->index);
+	const struct load_template *t = s->now->message;
+	uint32_t n = s->rcpts_asked;
 
-	if (!in_steps(s))
-		return;
 	if (!good) {
 		refused(s);
-	} else if (was == EXPECT_MAIL) {
-		buffer_add(&s->out, t->group.data + t->mail_len, t->rcpt_len);
+	} else if (n < t->rcpt_count) {
+		buffer_add(&s->out, t->group.data + t->ends[n],
+			   t->ends[n + 1] - t->ends[n]);
 		expect(s, EXPECT_RCPT);
 	} else {
 		buffer_add_text(&s->out, "DATA\r\n");
@@ -160,12 +166,17 @@ static void on_ehlo(struct load_session *s, bool good)
 
 static void on_mail(struct load_session *s, bool good)
 {
-	step(s, EXPECT_MAIL, good);
+	if (in_steps(s))
+		step(s, good);
 }
 
 static void on_rcpt(struct load_session *s, bool good)
 {
-	step(s, EXPECT_RCPT, good);
+	s->rcpts_asked++;
+	s->rcpts_good += good;
+	if (in_steps(s))
+		step(s, s->rcpts_good ||
+				s->rcpts_asked < s->now->message->rcpt_count);
 }
 
 static void on_data(struct load_session *s, bool good)
@@ -215,6 +226,21 @@ static void reply_take(struct load_session *s, const char *line)
 	steps[was](s, good);
 }
 
+static void offer_note(struct load_session *s, const char *line)
+{
+	static const struct {
+		const char *name;
+		uint32_t offer;
+	} offers[] = {{"PIPELINING", LOAD_OFFERS_PIPELINING},
+		      {"8BITMIME", LOAD_OFFERS_8BITMIME},
+		      {"SIZE", LOAD_OFFERS_SIZE}};
+
+	for (size_t i = 0; i < sizeof(offers) / sizeof(*offers); i++)
+		if (strncmp(line + 4, offers[i].name, strlen(offers[i].name)) ==
+		    0)
+			s->offers |= offers[i].offer;
+}
+
 static void line_take(struct load_session *s)
 {
 	bool last = s->line_len < 4 || s->line[3] != '-';
@@ -227,9 +253,8 @@ static void line_take(struct load_session *s)
 		load_session_end(s);
 		return;
 	}
-	if (s->expect[0] == EXPECT_EHLO &&
-	    strncmp(s->line + 4, "PIPELINING", 10) == 0)
-		s->pipelining = true;
+	if (s->expect[0] == EXPECT_EHLO)
+		offer_note(s, s->line);
 	if (last)
 		reply_take(s, s->line);
 }
@@ -253,8 +278,11 @@ void load_receive(struct load_session *s, const char *data, size_t len)
 
 void load_lost(struct load_session *s)
 {
-	s->load->result.lost += s->busy + s->next_busy;
-	if (s->busy || s->next_busy)
+	s->load->result.lost += s->now->busy + s->next->busy;
+	if (s->now->busy || s->next->busy)
 		s->load->last_ns = clock_monotonic_ns();
-	s->busy = s->next_busy = false;
+	s->now->busy = s->next->busy = false;
+	if (s->idle)
+		s->load->idle_count--;
+	s->idle = false;
 }

@@ -91,6 +91,8 @@ static void load_close(struct load *l)
 			close(s->fd);
 		buffer_fini(&s->out);
 		buffer_fini(&s->flying);
+		load_template_fini(&s->turns[0].own);
+		load_template_fini(&s->turns[1].own);
 	}
 	free(l->sessions);
 	load_templates_destroy(l);
@@ -109,10 +111,13 @@ int load_run(const struct load_options *o, struct load_result *out,
 
 	l.sessions = bench_calloc(o->sessions, sizeof(*l.sessions));
 	l.latency_us = bench_calloc(o->messages, sizeof(*l.latency_us));
-	load_templates_make(&l);
-	err = io_open(&l.io, &io, e);
+	err = load_templates_make(&l, e);
 	if (!err)
+		err = io_open(&l.io, &io, e);
+	if (!err) {
+		load_schedule_init(&l);
 		err = load_loop(&l, e);
+	}
 	if (!err) {
 		result_finish(&l);
 		*out = l.result;

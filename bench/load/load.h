@@ -2,9 +2,10 @@
  *
  * load.h - an SMTP load client: many sessions, one thread, one io_uring.
  *
- * Sends N messages to one address as fast as it answers and waits for every
- * reply. Messages come from templates made before the clock starts, so that
- * the client costs little: their bench header is patched per message.
+ * Sends N messages to one address, as fast as it answers or at a rate, and
+ * waits for every reply. Messages come from templates made before the clock
+ * starts, so that the client costs little: their bench header is patched per
+ * message. Or they are mixed mail, each made when its turn comes.
  * A message that is refused is counted, not tried again.
  */
 #ifndef SLUICE_BENCH_LOAD_H
@@ -15,6 +16,7 @@
 
 #include "sluice/addr.h"
 #include "sluice/err.h"
+#include "sluice/pace.h"
 
 struct ledger_writer;
 
@@ -34,9 +36,13 @@ struct load_options {
 	uint32_t sessions;
 	uint32_t per_connection; /* messages, then QUIT; 0 = no limit */
 	enum load_pipelining pipelining;
-	bool canned;                  /* one message, always the same bytes */
-	uint64_t spin_ns;             /* as io_options.spin_ns */
-	uint64_t timeout_ns;          /* without any reply: give up */
+	bool canned;              /* one message, always the same bytes */
+	bool mixed;               /* sizes, recipients, content of all kinds */
+	bool below_trace;         /* ledger: from the bench header on */
+	const char *domains_path; /* profile_load(); NULL = campus */
+	struct pace rate;         /* messages; 0/0 = as fast as it goes */
+	uint64_t spin_ns;         /* as io_options.spin_ns */
+	uint64_t timeout_ns;      /* without any reply: give up */
 	struct ledger_writer *ledger; /* NULL = none */
 	bool (*stop)(void);           /* asked now and then; NULL = never */
 };
@@ -44,14 +50,16 @@ struct load_options {
 #define LOAD_REFUSAL_BYTES 256
 
 struct load_result {
-	uint64_t accepted; /* messages with 250 after the final dot */
-	uint64_t refused;  /* messages with another reply */
-	uint64_t lost;     /* connection lost before the reply */
+	uint64_t accepted;      /* messages with 250 after the final dot */
+	uint64_t refused;       /* messages with another reply */
+	uint64_t rcpts_refused; /* of messages that were accepted */
+	uint64_t lost;          /* connection lost before the reply */
 	uint64_t connections;
 	uint64_t bytes; /* content of accepted messages */
 	uint64_t ns;    /* first MAIL to last reply */
 	double rate;    /* accepted per second */
-	/* from the final dot to its reply */
+	/* from the final dot to its reply; with a rate: from the time when
+	 * the message was due, however late it was begun */
 	uint32_t p50_us, p99_us, max_us;
 	char refusal[LOAD_REFUSAL_BYTES]; /* the first one; "" = none */
 };

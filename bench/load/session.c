@@ -26,7 +26,7 @@ static void session_close(struct load_session *s)
 	s->fd = -1;
 	s->open = false;
 	l->sessions_open--;
-	if (!l->error && l->taken < l->options->messages)
+	if (!l->error && !load_is_over(l))
 		l->error = load_session_start(s);
 }
 
@@ -113,8 +113,12 @@ int load_session_start(struct load_session *s)
 	s->recv.done = received;
 	s->send.done = sent;
 	s->connect.user = s->recv.user = s->send.user = s;
-	s->quitting = s->refused = s->busy = s->next_busy = false;
-	s->done_here = s->line_len = 0;
+	s->quitting = s->refused = s->idle = false;
+	s->now = &s->turns[0];
+	s->next = &s->turns[1];
+	s->now->busy = s->next->busy = false;
+	s->done_here = s->line_len = s->offers = 0;
+	s->rcpts_asked = s->rcpts_good = 0;
 	s->out.len = 0;
 	s->expect[0] = EXPECT_GREETING;
 	s->expect_count = 1;

@@ -42,7 +42,7 @@ void sink_bdat(struct sink_connection *c, const char *args, size_t len)
 	}
 	c->chunk_refused = c->rcpt_count == 0;
 	if (c->state != SINK_BDAT && !c->chunk_refused)
-		content_start(&c->content);
+		content_start(&c->content, c->sink->below_trace);
 	c->state = SINK_CHUNK;
 	if (c->chunk_left == 0)
 		sink_chunk_end(c);

@@ -26,7 +26,7 @@ void content_init(struct content *c)
 {
 	c->hash = XXH3_createState();
 	sluice_assert(c->hash != NULL);
-	content_start(c);
+	content_start(c, false);
 }
 
 void content_fini(struct content *c)
@@ -35,28 +35,62 @@ void content_fini(struct content *c)
 	c->hash = NULL;
 }
 
-void content_start(struct content *c)
+void content_start(struct content *c, bool below_trace)
 {
 	XXH3_128bits_reset(c->hash);
 	c->bytes = c->cr = c->crlf = c->bare_lf = c->missing_stuffing = 0;
 	c->state = AT_LINE_START;
 	c->head_len = 0;
+	c->waiting = below_trace;
+}
+
+static void bytes_digest(struct content *c, const char *data, size_t len)
+{
+	XXH3_128bits_update(c->hash, data, len);
+	c->bytes += len;
+}
+
+/* Where the bench header begins in the head; NULL if it does not. */
+static const char *header_find(const struct content *c)
+{
+	const char *p = memmem(c->head, c->head_len, MESSAGE_HEADER,
+			       sizeof(MESSAGE_HEADER) - 1);
+
+	return p && (p == c->head || p[-1] == '\n') ? p : NULL;
+}
+
+/* Drops what stands above the bench header once that is in the head. */
+static void trace_drop(struct content *c)
+{
+	const char *p = header_find(c);
+
+	if (!p && c->head_len < CONTENT_HEAD_BYTES)
+		return;
+	if (p)
+		c->head_len -= (uint32_t)(p - c->head);
+	if (p)
+		memmove(c->head, p, c->head_len);
+	c->waiting = false;
+	bytes_digest(c, c->head, c->head_len);
 }
 
 static void bytes_take(struct content *c, const char *data, size_t len)
 {
 	size_t room = CONTENT_HEAD_BYTES - c->head_len;
+	size_t part = len < room ? len : room;
+	bool waiting = c->waiting;
 
 	if (len == 0)
 		return;
-	if (room) {
-		size_t part = len < room ? len : room;
-
-		memcpy(c->head + c->head_len, data, part);
-		c->head_len += (uint32_t)part;
+	memcpy(c->head + c->head_len, data, part);
+	c->head_len += (uint32_t)part;
+	if (waiting) {
+		trace_drop(c);
+		data += part;
+		len -= part;
 	}
-	XXH3_128bits_update(c->hash, data, len);
-	c->bytes += len;
+	if (!c->waiting && len)
+		bytes_digest(c, data, len);
 }
 
 /* Compilers make this a few vector instructions a cache line. */
@@ -165,11 +199,16 @@ void content_feed_raw(struct content *c, const char *data, size_t len)
 	bytes_take(c, data, len);
 }
 
-struct digest content_digest(const struct content *c)
+struct digest content_digest(struct content *c)
 {
 	XXH128_canonical_t canonical;
 	struct digest out;
 
+	if (c->waiting) {
+		/* There is no bench header: all of it counts. */
+		c->waiting = false;
+		bytes_digest(c, c->head, c->head_len);
+	}
 	XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(c->hash));
 	memcpy(&out, &canonical, sizeof(out));
 	return out;
@@ -195,10 +234,10 @@ bool content_id(const struct content *c, uint64_t *seed, uint64_t *index)
 {
 	const size_t name = sizeof(MESSAGE_HEADER) - 1;
 	const char *end = c->head + c->head_len;
-	const char *p = memmem(c->head, c->head_len, MESSAGE_HEADER, name);
+	const char *p = header_find(c);
 	uint64_t s, i;
 
-	if (!p || (p > c->head && p[-1] != '\n'))
+	if (!p)
 		return false;
 	p = number_read(p + name, end, &s);
 	if (!p || p == end || *p != '-')

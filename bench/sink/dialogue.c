@@ -82,7 +82,7 @@ static void verb_data(struct sink_connection *c, const char *args, size_t len)
 	if (!sink_misbehave(c, ODD_DATA))
 		return;
 	sink_reply(c, "354 End data with <CR><LF>.<CR><LF>");
-	content_start(&c->content);
+	content_start(&c->content, c->sink->below_trace);
 	c->content_seen = false;
 	c->state = SINK_CONTENT;
 	c->must_wait = true;

@@ -144,6 +144,7 @@ struct sink {
 	struct sink_counts counts;
 	struct sink_protocol_errors errors;
 	bool keep_arrivals;
+	bool below_trace; /* compare from the bench header on */
 	struct sink_arrival *arrivals;
 	uint64_t arrival_count, arrival_room;
 	struct sink_triple *triples; /* greylist */

@@ -41,7 +41,7 @@ static void check(struct content *c, const struct expected *x, size_t cut1,
 	struct digest got, want;
 	bool ended = false;
 
-	content_start(c);
+	content_start(c, false);
 	for (int i = 0; i < 3; i++) {
 		size_t len = cuts[i + 1] - cuts[i];
 
@@ -101,7 +101,7 @@ static void bare_line_ends_never_end_the_content(void **state)
 
 	content_init(&c);
 	for (size_t i = 0; i < sizeof(wires) / sizeof(*wires); i++) {
-		content_start(&c);
+		content_start(&c, false);
 		content_feed(&c, wires[i], strlen(wires[i]), &ended);
 		assert_false(ended);
 	}
@@ -123,9 +123,40 @@ static void bench_header_is_found(void **state)
 	assert_true(content_id(&c, &seed, &index));
 	assert_int_equal(seed, 7);
 	assert_int_equal(index, 123);
-	content_start(&c);
+	content_start(&c, false);
 	content_feed(&c, "a: X-Sluice-Bench: 1-2\r\n.\r\n", 27, &ended);
 	assert_false(content_id(&c, &seed, &index));
+	content_fini(&c);
+}
+
+/* What MTAs on the way put on top does not count; without a bench header
+ * everything does. */
+static void below_trace_starts_at_the_bench_header(void **state)
+{
+	static const char wire[] = "Received: x\r\n\ty\r\nReturn-Path: <z>\r\n"
+				   "X-Sluice-Bench: 7-0000000123\r\n\r\n"
+				   "..b\r\n.\r\n";
+	static const char none[] = "Subject: x\r\n\r\nb\r\n.\r\n";
+	struct digest want = digest_content(
+		"X-Sluice-Bench: 7-0000000123\r\n\r\n.b\r\n", 36);
+	struct content c;
+	struct digest got;
+	bool ended;
+
+	content_init(&c);
+	for (size_t cut = 0; cut < strlen(wire); cut++) {
+		content_start(&c, true);
+		content_feed(&c, wire, cut, &ended);
+		content_feed(&c, wire + cut, strlen(wire) - cut, &ended);
+		assert_true(ended);
+		got = content_digest(&c);
+		assert_true(digest_equal(&got, &want));
+	}
+	content_start(&c, true);
+	content_feed(&c, none, strlen(none), &ended);
+	got = content_digest(&c);
+	want = digest_content(none, strlen(none) - 3);
+	assert_true(digest_equal(&got, &want));
 	content_fini(&c);
 }
 
@@ -147,6 +178,7 @@ int main(void)
 		cmocka_unit_test(bytes_after_the_final_dot_are_left),
 		cmocka_unit_test(bare_line_ends_never_end_the_content),
 		cmocka_unit_test(bench_header_is_found),
+		cmocka_unit_test(below_trace_starts_at_the_bench_header),
 		cmocka_unit_test(open_last_line_digests_as_it_arrives),
 	};
 

@@ -148,6 +148,86 @@ static void ledger_is_what_arrives(void **state)
 	assert_int_equal(reported("delivered", NULL), MESSAGES);
 }
 
+/* Recipients, dots, 8-bit text, open last lines: all of it arrives as the
+ * ledger says, in each mode, also at a receiver that offers nothing. */
+static void mixed_mail_arrives_as_its_ledger_says(enum load_pipelining mode,
+						  const char *policy)
+{
+	struct load_options o;
+	struct load_result r;
+	char books[64], report[64], all[64];
+	const char *argv[] = {"sink",        "--listen", "127.0.0.1:0",
+			      "--ledger-in", books,      "--below-trace",
+			      "--report",    report,     "--policy",
+			      all,           NULL};
+
+	snprintf(books, sizeof(books), "%s", in_dir("ledger"));
+	snprintf(report, sizeof(report), "%s", in_dir("report"));
+	snprintf(all, sizeof(all), "*=%s", policy);
+	receiver_start(policy);
+	o = options();
+	o.mixed = o.below_trace = true;
+	o.pipelining = mode;
+	assert_int_equal(ledger_writer_open(&o.ledger, books, NULL), 0);
+	r = run(&o);
+	assert_int_equal(ledger_writer_close(&o.ledger, NULL), 0);
+	assert_int_equal(r.accepted, MESSAGES);
+	assert_int_equal(sink_child_stop(&child), 0);
+	assert_int_equal(reported("protocol_errors", "total"), 0);
+	sink_child_start(&child, argv, 1);
+	o.ledger = NULL;
+	o.target = options().target;
+	r = run(&o);
+	assert_int_equal(sink_child_stop(&child), 0);
+	assert_true(reported("expected", NULL) > MESSAGES);
+	assert_int_equal(reported("delivered", NULL),
+			 reported("expected", NULL));
+}
+
+static void mixed_mail_arrives(void **state)
+{
+	mixed_mail_arrives_as_its_ledger_says(LOAD_GROUP, "plain");
+	mixed_mail_arrives_as_its_ledger_says(LOAD_NEXT, "plain");
+	mixed_mail_arrives_as_its_ledger_says(LOAD_STEPS, "no-8bitmime");
+}
+
+/* Never ahead of the rate; nothing is forgotten when sessions are late. */
+static void a_rate_is_kept(void **state)
+{
+	struct load_options o;
+	struct load_result r;
+
+	receiver_start("slow=5");
+	o = options();
+	o.messages = 100;
+	o.sessions = 3;
+	assert_int_equal(pace_parse("200/s", &o.rate), 0);
+	r = run(&o);
+	assert_int_equal(r.accepted, 100);
+	assert_true(r.ns >= 99 * NS_PER_S / 200);
+	/* Due times are what latency counts from: one message takes four
+	 * slow replies. */
+	assert_true(r.p50_us >= 10000);
+	assert_int_equal(sink_child_stop(&child), 0);
+	assert_int_equal(reported("messages", NULL), 100);
+}
+
+/* Two of five recipients are refused; the message goes to the others. */
+static void refused_recipients_do_not_stop_the_others(void **state)
+{
+	struct load_options o;
+	struct load_result r;
+
+	receiver_start("accept-3-of-5");
+	o = options();
+	o.mixed = true;
+	o.pipelining = LOAD_STEPS;
+	r = run(&o);
+	assert_int_equal(r.accepted, MESSAGES);
+	assert_true(r.rcpts_refused > 0);
+	assert_int_equal(sink_child_stop(&child), 0);
+}
+
 static void refusals_are_counted_and_quoted(void **state)
 {
 	struct load_options o;
@@ -210,6 +290,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_mode_delivers_without_protocol_errors),
 		cmocka_unit_test(ledger_is_what_arrives),
+		cmocka_unit_test(mixed_mail_arrives),
+		cmocka_unit_test(a_rate_is_kept),
+		cmocka_unit_test(refused_recipients_do_not_stop_the_others),
 		cmocka_unit_test(refusals_are_counted_and_quoted),
 		cmocka_unit_test(lost_connections_are_no_deliveries),
 		cmocka_unit_test(silence_times_out),
