@@ -84,9 +84,9 @@ static int phase_parse(const char *text, size_t len, struct oddity *o,
 			       "policy at: '%.*s': after # stands how many "
 			       "times",
 			       (int)len, text);
-	for (uint8_t i = 0; i < ODD_PHASES; i++) {
+	for (int i = 0; i < ODD_PHASES; i++) {
 		if (is_word(text, name_len, phases[i])) {
-			o->phase = i;
+			o->phase = (uint8_t)i;
 			return 0;
 		}
 	}
