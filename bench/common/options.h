@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define OPTIONS_LIST_MAX 64
+#define OPTIONS_LIST_MAX 1024
 
 enum option_kind {
 	OPTION_FLAG,     /* bool */

@@ -70,7 +70,7 @@ def main():
         print("skipped: needs root")
         sys.exit(77)
     failed = skipped = 0
-    names = sys.argv[1:]
+    names = [a for a in sys.argv[1:] if not a.startswith("--")]
     for function in CASES:
         if names and function.__name__ not in names:
             continue
