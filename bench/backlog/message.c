@@ -104,6 +104,8 @@ void message_make(const struct message_generator *g, uint64_t index,
 	m->traits = traits_pick(&r);
 	if (g->options.plain)
 		m->traits = 0;
+	if (g->options.with_body)
+		m->traits &= ~(uint32_t)MESSAGE_HEADERS_ONLY;
 	envelope_make(g, &r, m);
 	headers_make(g, &r, m);
 	if (!(m->traits & MESSAGE_HEADERS_ONLY))

@@ -37,8 +37,9 @@ struct message_options {
 	uint64_t size_bytes; /* mean, headers included */
 	bool size_fixed;     /* every message exactly size_bytes */
 	bool plain;          /* one recipient, no unusual content */
-	uint32_t now_s;      /* arrivals lie in the hours before */
-	uint32_t spread_s;   /* that many seconds before; 0 = all now */
+	bool with_body;    /* never headers only: some MTAs add an empty line */
+	uint32_t now_s;    /* arrivals lie in the hours before */
+	uint32_t spread_s; /* that many seconds before; 0 = all now */
 };
 
 struct message {

@@ -92,6 +92,7 @@ int load_templates_make(struct load *l, struct err *e)
 		.size_bytes = o->size_bytes,
 		.size_fixed = !o->mixed,
 		.plain = !o->mixed,
+		.with_body = o->below_trace,
 		.now_s = o->now_s ? o->now_s : clock_realtime_s()};
 	int err = o->domains_path
 			  ? profile_load(o->domains_path, &l->profile, e)

@@ -23,7 +23,7 @@ static void connection_free(struct sink_connection *c)
 {
 	struct sink *s = c->sink;
 
-	if (!c->recv_done || c->sending)
+	if (!c->recv_done || c->sending || (c->closing && !c->dead))
 		return;
 	io_timer_cancel(s->io, &c->timer);
 	close(c->fd);
@@ -70,6 +70,12 @@ void sink_connection_reset(struct sink_connection *c)
 		io_cancel(c->sink->io, &c->recv);
 }
 
+static void last_words(struct sink_connection *c)
+{
+	c->closing = true;
+	c->state = SINK_DEAF;
+}
+
 static void received(struct io_op *op, int res, uint32_t flags,
 		     const void *data)
 {
@@ -85,7 +91,11 @@ static void received(struct io_op *op, int res, uint32_t flags,
 	c->recv_done = true;
 	if (c->state == SINK_CONTENT)
 		c->sink->errors.cut_in_content++;
-	sink_connection_close(c);
+	/* Exim says QUIT and half-closes: it still waits for the replies. */
+	if (res == 0 && !c->dead && (c->sending || c->out.len))
+		last_words(c);
+	else
+		sink_connection_close(c);
 	connection_free(c);
 }
 
@@ -162,6 +172,7 @@ static void timer_fired(struct io_timer *t, uint64_t now_ns)
 		sink_connection_close(c);
 	else
 		out_send(c);
+	connection_free(c);
 }
 
 /* Half a close: the client still gets the last reply, even if it has sent
@@ -171,6 +182,10 @@ static void close_gently(struct sink_connection *c)
 	if (c->half_closed)
 		return;
 	c->half_closed = true;
+	if (c->recv_done) {
+		sink_connection_close(c);
+		return;
+	}
 	shutdown(c->fd, SHUT_WR);
 	c->state = SINK_DEAF;
 	io_timer_set(c->sink->io, &c->timer,

@@ -8,7 +8,9 @@ build_packages=(build-essential meson ninja-build pkg-config python3
   libfyaml-dev libjansson-dev libpcre2-dev libxxhash-dev libidn2-dev)
 run_packages=(postfix knot python3-xxhash iproute2)
 test_packages=(clang clang-tidy clang-format cppcheck libclang-rt-14-dev
-  swaks)
+  swaks libidn12 libgnutls-dane0 libnsl2 libdb5.3 libpam0g)
+# Debian lets only one MTA be installed: these are unpacked beside it.
+peer_packages=(exim4-daemon-light opensmtpd)
 
 # install_packages NAME...: the missing ones, by apt, as root.
 install_packages() {
@@ -37,4 +39,21 @@ install_packages() {
   } || rc=$?
   [ -n "$made" ] && rm -f "$policy"
   return "$rc"
+}
+
+# unpack_packages DIR NAME...: their files below DIR; nothing is installed.
+unpack_packages() {
+  local dir=$1 deb
+  shift
+  [ -e "$dir/unpacked" ] && return 0
+  rm -rf "$dir"
+  mkdir -p "$dir/deb"
+  # apt's own user may not be allowed into the directory: it says so and goes on.
+  (cd "$dir/deb" && apt-get download -qq "$@" 2>"$dir/download.log") || {
+    echo "cannot download $*:" >&2
+    cat "$dir/download.log" >&2
+    return 69
+  }
+  for deb in "$dir"/deb/*.deb; do dpkg -x "$deb" "$dir"; done
+  touch "$dir/unpacked"
 }

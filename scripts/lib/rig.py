@@ -98,7 +98,7 @@ class Rig:
         self.dir.mkdir(parents=True, exist_ok=True)
         self.bindir = pathlib.Path(bindir).resolve()
         self.processes = []
-        self.postfix = None
+        self.postfixes = []
 
     def binary(self, name):
         for sub in ("", "control/cli", "dataplane/sluiced", "bench"):
@@ -122,8 +122,8 @@ class Rig:
         return r
 
     def close(self):
-        if self.postfix is not None:
-            self.postfix.stop()
+        for p in self.postfixes:
+            p.stop()
         for p in reversed(self.processes):
             try:
                 p.stop()
@@ -183,12 +183,14 @@ class Postfix:
               "hold", "incoming", "maildrop", "pid", "private", "public",
               "saved", "trace")
 
-    def __init__(self, rig, settings=None, smtp_client=False):
+    def __init__(self, rig, settings=None, smtp_client=False,
+                 name="postfix"):
         self.rig = rig
+        self.base = rig.dir / name
         self.port = free_port()
-        self.etc = rig.dir / "postfix" / "etc"
-        self.queue = rig.dir / "postfix" / "queue"
-        self.data = rig.dir / "postfix" / "data"
+        self.etc = self.base / "etc"
+        self.queue = self.base / "queue"
+        self.data = self.base / "data"
         for d in (self.etc, self.queue, self.data):
             d.mkdir(parents=True, exist_ok=True)
         # Postfix's daemons run as their own user: they must get in.
@@ -201,7 +203,7 @@ class Postfix:
         self.main(settings or {}, smtp_client)
         self.master()
         self.running = False
-        rig.postfix = self
+        rig.postfixes.append(self)
 
     def main(self, settings, smtp_client):
         values = {
@@ -220,7 +222,7 @@ class Postfix:
             "default_process_limit": "100", "in_flow_delay": "0",
             "message_size_limit": "0", "mailbox_size_limit": "0",
             "smtpd_client_connection_count_limit": "0",
-            "maillog_file": self.rig.dir / "postfix" / "maillog",
+            "maillog_file": self.base / "maillog",
             "maillog_file_prefixes": self.rig.dir,
             "import_environment": "MAIL_CONFIG MAIL_DEBUG",
             "smtp_tls_security_level": "none", "disable_dns_lookups": "yes",

@@ -124,5 +124,5 @@ def drained(sluiced, seconds=120):
 
 def all_arrived(report):
     for key in ("lost", "duplicated", "altered", "unknown"):
-        equal(report[key], 0, f"{key} at the receivers")
+        equal(report[key], 0, f"{key} at the receivers {report['examples']}")
     equal(report["delivered"], report["expected"], "delivered")

@@ -204,7 +204,8 @@ static void a_rate_is_kept(void **state)
 	assert_int_equal(pace_parse("200/s", &o.rate), 0);
 	r = run(&o);
 	assert_int_equal(r.accepted, 100);
-	assert_true(r.ns >= 99 * NS_PER_S / 200);
+	/* 99 steps of 5 ms; the first may be late and the others not. */
+	assert_true(r.ns >= 90 * NS_PER_S / 200);
 	/* Due times are what latency counts from: one message takes four
 	 * slow replies. */
 	assert_true(r.p50_us >= 10000);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -146,9 +147,31 @@ static void protocol_errors_are_counted(void **state)
 	json_decref(j);
 }
 
+/* Exim says QUIT together with the end of its message, and half-closes: it
+ * still has to hear that the message was taken. */
+static void replies_are_sent_after_a_half_close(void **state)
+{
+	int fd;
+
+	sink_start(NULL, false);
+	fd = client_hello(sink_port());
+	client_say(fd, GROUP);
+	client_expect(fd, "250");
+	client_expect(fd, "250");
+	client_expect(fd, "354");
+	client_say(fd, ON_WIRE "QUIT\r\n");
+	assert_int_equal(shutdown(fd, SHUT_WR), 0);
+	client_expect(fd, "250");
+	client_expect(fd, "221");
+	assert_null(client_line(fd, 1000));
+	close(fd);
+	sink_stop_clean();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(replies_are_sent_after_a_half_close),
 		cmocka_unit_test(delivered_message_is_in_the_books),
 		cmocka_unit_test(wrong_delivery_is_reported),
 		cmocka_unit_test(pipelined_content_and_next_message),

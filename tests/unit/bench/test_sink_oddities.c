@@ -126,7 +126,9 @@ static void each_action_does_what_it_says(void **state)
 
 		sink_start(r->policy, false);
 		fd = client_connect(sink_port());
-		send(fd, r->say, strlen(r->say), MSG_NOSIGNAL);
+		/* A send would take the error that a reset leaves. */
+		if (*r->say)
+			client_say(fd, r->say);
 		end = hear(fd, text, sizeof(text));
 		close(fd);
 		j = sink_stop(0);
