@@ -288,6 +288,28 @@ int spool_read(struct spool *sp, struct spool_read *r,
 	return res;
 }
 
+int spool_read_now(struct spool *sp, const struct spool_place *p, uint64_t from,
+		   void *buf, size_t len)
+{
+	uint64_t bytes = (uint64_t)p->record_bytes_div8 * 8;
+	struct segment *s = segment_table_find(sp, p->segment);
+	int res;
+
+	MAGIC_CHECK(sp, SPOOL_MAGIC);
+	if (!s || from > bytes)
+		return -ENOENT;
+	if (!sp->st.ops->read_now)
+		return -EAGAIN;
+	res = segment_open_for_read(sp, s);
+	if (res)
+		return res;
+	if (len > bytes - from)
+		len = (size_t)(bytes - from);
+	res = sp->st.ops->read_now(sp->st.state, s->file, buf, len,
+				   p->offset + from);
+	return res ? res : (int)len;
+}
+
 void spool_stats(const struct spool *sp, struct spool_stats *out)
 {
 	MAGIC_CHECK(sp, SPOOL_MAGIC);

@@ -185,6 +185,11 @@ int spool_read(struct spool *sp, struct spool_read *r,
 	       const struct spool_place *p, uint64_t from, void *buf,
 	       size_t len);
 
+/* The same, at once, if it lies in the page cache: the bytes read. Else
+ * -EAGAIN, nothing has happened; -ENOENT. */
+int spool_read_now(struct spool *sp, const struct spool_place *p, uint64_t from,
+		   void *buf, size_t len);
+
 /* A record in memory, decoded in place: no copies, no allocation but the
  * caller's `rcpts` array. `have` may be less than the whole record as long as
  * it holds header and envelope (spool_record_head_bytes()). -EBADMSG. */

@@ -69,6 +69,10 @@ struct storage_ops {
 	int (*lock)(void *s); /* -EBUSY: another daemon has this spool */
 	int (*commit)(void *s, struct storage_commit *c);
 	int (*read)(void *s, struct storage_read *r);
+	/* Only if it need not wait for the disk: all of it, else -EAGAIN. May
+	 * be NULL. */
+	int (*read_now)(void *s, struct storage_file *f, void *buf, size_t len,
+			uint64_t offset);
 	void (*destroy)(void **s);
 };
 

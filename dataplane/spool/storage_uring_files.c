@@ -19,6 +19,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "spool/storage_uring_priv.h"
@@ -165,6 +166,18 @@ static int uring_pread(void *state, struct storage_file *f, void *buf,
 	return 0;
 }
 
+/* From the page cache, or not at all. */
+static int uring_read_now(void *state, struct storage_file *f, void *buf,
+			  size_t len, uint64_t offset)
+{
+	struct iovec iov = {buf, len};
+	ssize_t n;
+
+	(void)uring_of(state);
+	n = preadv2(fd_of(f), &iov, 1, (off_t)offset, RWF_NOWAIT);
+	return n >= 0 && (size_t)n == len ? 0 : -EAGAIN;
+}
+
 static int uring_pwrite(void *state, struct storage_file *f, const void *buf,
 			size_t len, uint64_t offset)
 {
@@ -271,5 +284,6 @@ const struct storage_ops storage_uring_ops = {
 	.lock = uring_lock,
 	.commit = storage_uring_commit,
 	.read = storage_uring_read,
+	.read_now = uring_read_now,
 	.destroy = storage_uring_destroy,
 };
