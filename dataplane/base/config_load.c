@@ -16,12 +16,11 @@
 #include "sluice/assert.h"
 #include "sluice/clock.h"
 
-#define CONFIG_MAGIC    0xc0f1a5e7u
-#define FILE_BYTES_MAX  (16u << 20)
-#define WORKERS_MAX     256
-#define CONNECTIONS_MAX 1000000
-#define HOUR_NS         (3600 * NS_PER_S)
-#define DAY_NS          (24 * HOUR_NS)
+#define CONFIG_MAGIC   0xc0f1a5e7u
+#define FILE_BYTES_MAX (16u << 20)
+#define WORKERS_MAX    256
+#define HOUR_NS        (3600 * NS_PER_S)
+#define DAY_NS         (24 * HOUR_NS)
 
 struct config_owner {
 	struct config config; /* first: config_destroy() gets this one */
@@ -35,22 +34,6 @@ static int read_workers(struct config_reader *r, const struct config_node *n,
 			void *to)
 {
 	return config_read_number(r, n, 1, WORKERS_MAX, to);
-}
-
-static int read_connections(struct config_reader *r,
-			    const struct config_node *n, void *to)
-{
-	return config_read_number(r, n, 1, CONNECTIONS_MAX, to);
-}
-
-static int read_port(struct config_reader *r, const struct config_node *n,
-		     void *to)
-{
-	uint32_t port;
-	int res = config_read_number(r, n, 1, 65535, &port);
-	if (res == 0)
-		*(uint16_t *)to = (uint16_t)port;
-	return res;
 }
 
 static int read_segment_size(struct config_reader *r,
@@ -154,18 +137,6 @@ static const struct config_key keys_retry[] = {
 	{NULL, NULL, 0, NULL},
 };
 
-static const struct config_key keys_delivery[] = {
-	{"connect", config_read_duration, AT(delivery.connect_ns), NULL},
-	{"greeting", config_read_duration, AT(delivery.greeting_ns), NULL},
-	{"command", config_read_duration, AT(delivery.command_ns), NULL},
-	{"data", config_read_duration, AT(delivery.data_ns), NULL},
-	{"eom", config_read_duration, AT(delivery.eom_ns), NULL},
-	{"idle", config_read_duration, AT(delivery.idle_ns), NULL},
-	{"connections", read_connections, AT(delivery.connections_total), NULL},
-	{"port", read_port, AT(delivery.port), NULL},
-	{NULL, NULL, 0, NULL},
-};
-
 static const struct config_key keys_log[] = {
 	{"level", read_log_level, AT(log.level), NULL},
 	{"format", read_log_format, AT(log.format), NULL},
@@ -184,7 +155,7 @@ static const struct config_key keys_top[] = {
 	{"workers", read_workers, AT(workers), NULL},
 	{"resolver", NULL, 0, keys_resolver},
 	{"retry", NULL, 0, keys_retry},
-	{"delivery", NULL, 0, keys_delivery},
+	{"delivery", NULL, 0, config_keys_delivery},
 	{"log", NULL, 0, keys_log},
 	{"classify", NULL, 0, keys_classify},
 	{"listen", config_read_listens, 0, NULL},
@@ -208,15 +179,7 @@ static void config_defaults(struct config *c)
 	c->retry.max_ns = 4 * HOUR_NS;
 	c->retry.lifetime_ns = 5 * DAY_NS;
 	c->retry.block_max_age_ns = 14 * DAY_NS;
-	/* RFC 5321, 4.5.3.2, but for connect and idle */
-	c->delivery.connect_ns = 30 * NS_PER_S;
-	c->delivery.greeting_ns = 300 * NS_PER_S;
-	c->delivery.command_ns = 300 * NS_PER_S;
-	c->delivery.data_ns = 180 * NS_PER_S;
-	c->delivery.eom_ns = 600 * NS_PER_S;
-	c->delivery.idle_ns = 10 * NS_PER_S;
-	c->delivery.connections_total = 500;
-	c->delivery.port = 25;
+	config_delivery_defaults(c);
 	c->log.level = LOG_INFO_;
 	c->log.format = LOG_JSON;
 }
@@ -225,6 +188,7 @@ static void config_defaults(struct config *c)
 static int config_complete(struct config_reader *r)
 {
 	struct config *c = r->config;
+	config_delivery_complete(c);
 	if (c->spool.dir == NULL)
 		c->spool.dir = config_strdup(r->arena, "/var/lib/sluice/spool");
 	if (c->run.dir == NULL)

@@ -113,6 +113,11 @@ int config_read_providers(struct config_reader *r, const struct config_node *n,
 			  void *to);
 int config_read_domains(struct config_reader *r, const struct config_node *n,
 			void *to);
+/* config_delivery.c */
+extern const struct config_key config_keys_delivery[];
+void config_delivery_defaults(struct config *c);
+/* Once the file is read: timeouts that were not named. */
+void config_delivery_complete(struct config *c);
 /* Of other programs: checked, nothing is kept. */
 int config_read_warm_up(struct config_reader *r, const struct config_node *n,
 			void *to);

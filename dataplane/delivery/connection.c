@@ -118,6 +118,7 @@ void connection_begin(struct connection *c)
 	c->settle = false;
 	c->reset = false;
 	c->handling = false;
+	c->idle_since_ns = 0;
 	dialogue_init(&c->dialogue);
 	smtp_reply_parser_init(&c->parser);
 	memset(&c->offered, 0, sizeof(c->offered));
@@ -220,7 +221,7 @@ void connection_quit(struct connection *c)
 		return;
 	connection_unidle(c);
 	c->todo = TODO_QUIT;
-	connection_deadline(c, QUIT_WAIT_NS);
+	connection_deadline(c, c->d->config->delivery.quit_ns);
 	connection_pump(c);
 }
 
@@ -239,29 +240,42 @@ static void describe_loss(struct connection *c, int res)
 			       "connection lost %s: %s", doing, err_name(res));
 }
 
-/* A receiver that greets, takes EHLO and hangs up has refused us. */
-static bool closed_early(const struct connection *c)
+/* No message has been sent yet, and EHLO was answered a moment ago. */
+bool connection_is_early(const struct connection *c)
 {
-	return c->idle && !c->messages &&
-	       io_now_ns(c->d->io) - c->idle_since_ns < EARLY_NS;
+	return !c->messages &&
+	       (!c->idle_since_ns ||
+		io_now_ns(c->d->io) - c->idle_since_ns < EARLY_NS);
 }
 
+/* It refused EHLO and did not wait for HELO: those words are the reason, unless
+ * they only say that it does not know EHLO (50x). */
+static const struct smtp_reply *last_words(const struct connection *c)
+{
+	if (c->dialogue.state != DIALOGUE_HELO ||
+	    !smtp_reply_is_whole(&c->parser) || c->parser.reply.code < 510)
+		return NULL;
+	return &c->parser.reply;
+}
+
+/* A receiver that greets, takes EHLO and hangs up has refused us. */
 void connection_lost(struct connection *c, int res)
 {
-	if (c->message.active) {
+	bool early =
+		!c->served || (res != -ETIMEDOUT && connection_is_early(c));
+
+	if (c->message.active || early)
 		describe_loss(c, res);
+	if (c->message.active)
 		message_lost(c, dialogue_phase(&c->dialogue),
 			     res != -ETIMEDOUT);
-		connection_close(c);
-	} else if (!c->served || closed_early(c)) {
-		describe_loss(c, res);
+	if (early)
 		connect_failed(c,
 			       c->served ? PHASE_EHLO
 					 : dialogue_phase(&c->dialogue),
-			       NULL);
-	} else {
+			       last_words(c));
+	else
 		connection_close(c);
-	}
 }
 
 static void count_out(struct connection *c)

@@ -35,9 +35,12 @@ enum delivery_result_kind {
 
 /* One per recipient, or shared by several. Pointers only during the call. */
 struct delivery_result {
-	uint32_t rcpt;                  /* index in the envelope */
-	uint8_t kind;                   /* enum delivery_result_kind */
-	uint8_t phase;                  /* enum reply_phase */
+	uint32_t rcpt; /* index in the envelope */
+	uint8_t kind;  /* enum delivery_result_kind */
+	uint8_t phase; /* enum reply_phase */
+	/* ACCEPTED by a receiver without DSN although NOTIFY=SUCCESS was asked
+	 * for: nobody there will tell the sender (RFC 3461 5.2.2, "relayed") */
+	bool relayed;
 	const struct smtp_reply *reply; /* NULL without one */
 	const char *remote;             /* host name, or address */
 	const char *detail;  /* a sentence for LOST, UNSENDABLE, NOT_TRIED */

@@ -48,7 +48,6 @@
 #define SHARE_MESSAGES    10u /* then give way to a next hop that waits */
 #define BACKOFF_FIRST_NS  NS_PER_S
 #define BACKOFF_MAX_NS    (300 * NS_PER_S)
-#define QUIT_WAIT_NS      (5 * NS_PER_S)
 #define REPLY_NONE        UINT32_MAX
 
 struct hop_address {
@@ -162,6 +161,7 @@ struct message {
 	bool reading;   /* `read` is in flight */
 	bool ready;     /* envelope decoded and found sendable */
 	bool attempted; /* the owner knows; delivery_go() will come */
+	bool hushed;    /* inside delivery_offer(): tell nothing yet */
 	bool asked;     /* 354 has come */
 	bool go, dot_sent;
 	bool heard; /* a reply came since MAIL was written */
@@ -343,9 +343,11 @@ void connection_deadline(struct connection *c, uint64_t after_ns);
 void connection_pump(struct connection *c);
 void connection_send(struct connection *c, const char *data, uint32_t len);
 void connection_sendv(struct connection *c, uint32_t count); /* c->iov */
+bool connection_is_early(const struct connection *c);
 
 /* session.c */
 const char *session_doing(const struct connection *c);
+uint64_t session_wait_ns(const struct connection *c);
 void session_reply(struct connection *c);
 void session_garbage(struct connection *c);
 void session_pump(struct connection *c);
@@ -354,6 +356,8 @@ void session_settle(struct connection *c);
 /* message.c */
 int message_begin(struct connection *c, const struct delivery_message *m);
 void message_commands(struct connection *c);
+/* Tells the owner of the attempt, if MAIL is out and it has not been told. */
+void message_attempt(struct connection *c);
 void message_ask(struct connection *c);
 void message_release(struct connection *c);
 void message_unreadable(struct connection *c, int res);

@@ -70,18 +70,43 @@ static void slots_sort(struct connection *c)
 	}
 }
 
+/* RFC 6532 header fields: only they make SMTPUTF8 needed where the envelope is
+ * ASCII. A body with 8-bit text does not. Where the header's end is not in the
+ * first piece nobody knows, and what was asked for is kept to. */
+static bool header_is_ascii(const struct content *ct)
+{
+	const char *data = ct->buf[ct->first];
+	uint32_t len = ct->len[ct->first];
+	const char *end = memmem(data, len, "\r\n\r\n", 4);
+
+	if (!end && ct->streamed)
+		return false;
+	return smtp_is_ascii(data, end ? (size_t)(end - data) : len);
+}
+
+/* Of the message as a whole; a recipient's own address is for itself. */
+static bool message_needs_utf8(const struct connection *c)
+{
+	const struct message *m = &c->message;
+	const struct envelope *env = &m->record.env;
+
+	if (!smtp_is_ascii(env->sender.data, env->sender.len))
+		return true;
+	if (!env->smtputf8 && !(m->flags & SPOOL_SMTPUTF8))
+		return false;
+	return !header_is_ascii(&m->content);
+}
+
 /* A sentence why this receiver cannot get this message; NULL = it can. */
 static const char *message_check(const struct connection *c)
 {
 	const struct message *m = &c->message;
 	const struct envelope *env = &m->record.env;
-	bool utf8_sender = !smtp_is_ascii(env->sender.data, env->sender.len);
 
 	if (c->offered.size && c->offered.size_max_bytes &&
 	    m->record.content_bytes > c->offered.size_max_bytes)
 		return "5.3.4 the message is larger than the receiver's SIZE";
-	if (!c->offered.smtputf8 &&
-	    (utf8_sender || env->smtputf8 || (m->flags & SPOOL_SMTPUTF8)))
+	if (!c->offered.smtputf8 && message_needs_utf8(c))
 		return "5.6.7 the message needs SMTPUTF8, which the receiver "
 		       "does not offer";
 	if (env->sender.len && !address_ok(&env->sender))
@@ -89,7 +114,8 @@ static const char *message_check(const struct connection *c)
 	return NULL;
 }
 
-static bool needs_utf8(const struct connection *c)
+/* SMTPUTF8 is said where it was asked for, and where an address needs it. */
+static bool asks_utf8(const struct connection *c)
 {
 	const struct message *m = &c->message;
 	const struct envelope *env = &m->record.env;
@@ -115,6 +141,6 @@ const char *envelope_check(struct connection *c)
 	if (why)
 		return why;
 	slots_sort(c);
-	m->utf8 = needs_utf8(c);
+	m->utf8 = asks_utf8(c);
 	return NULL;
 }

@@ -48,22 +48,28 @@ static void read_done(struct spool_read *r, int res)
 		record_arrived(c, res);
 }
 
+/* Where the record's beginning goes to, and how much of it is read at once. */
+static char *record_room(const struct connection *c, size_t *len)
+{
+	const struct message *m = &c->message;
+	uint64_t whole = (uint64_t)m->place.record_bytes_div8 * 8;
+	uint64_t room = m->huge ? HUGE_HEAD_BYTES : HEAD_BYTES + CHUNK_BYTES;
+
+	if (m->huge)
+		whole -= m->content_bytes; /* streamed by itself */
+	*len = (size_t)(whole < room ? whole : room);
+	return m->huge ? m->huge->head : c->record;
+}
+
 static int record_read(struct connection *c)
 {
 	struct message *m = &c->message;
-	uint64_t len = (uint64_t)m->place.record_bytes_div8 * 8;
-	uint64_t room = m->huge ? HUGE_HEAD_BYTES : HEAD_BYTES + CHUNK_BYTES;
+	size_t len;
+	char *room = record_room(c, &len);
 	int res;
 
-	if (m->huge)
-		len -= m->content_bytes; /* streamed by itself */
-	if (len > room)
-		len = room;
-	m->read.done = read_done;
-	m->read.user = c;
 	m->reading = true;
-	res = spool_read(c->d->spool, &m->read, &m->place, 0,
-			 m->huge ? m->huge->head : c->record, (size_t)len);
+	res = spool_read(c->d->spool, &m->read, &m->place, 0, room, len);
 	if (res)
 		m->reading = false;
 	return res;
@@ -112,7 +118,31 @@ static void slots_fill(struct connection *c, const struct delivery_message *m)
 			(struct slot){.rcpt = m->rcpts[i], .reply = REPLY_NONE};
 }
 
-/* -EAGAIN: no room for such an envelope now; -EBUSY: the loop is full. Nothing
+static bool record_send_now(struct connection *c);
+
+static void message_start(struct connection *c,
+			  const struct delivery_message *m, struct huge *huge)
+{
+	c->message = (struct message){.id = m->id,
+				      .place = m->place,
+				      .content_bytes = m->content_bytes,
+				      .flags = m->flags,
+				      .batch = m->batch,
+				      .slot_count = m->rcpt_count,
+				      .read = {.done = read_done, .user = c},
+				      .huge = huge};
+}
+
+static void message_taken(struct connection *c)
+{
+	c->message.active = true;
+	c->generation++;
+	c->d->stats.in_flight++;
+	c->path->stats.in_flight++;
+}
+
+/* Writes MAIL at once if the record is in memory; else it is read first.
+ * -EAGAIN: no room for such an envelope now; -EBUSY: the loop is full. Nothing
  * has happened then. */
 int message_begin(struct connection *c, const struct delivery_message *m)
 {
@@ -128,24 +158,23 @@ int message_begin(struct connection *c, const struct delivery_message *m)
 			return -EAGAIN;
 		}
 	}
-	c->message = (struct message){.id = m->id,
-				      .place = m->place,
-				      .content_bytes = m->content_bytes,
-				      .flags = m->flags,
-				      .batch = m->batch,
-				      .slot_count = m->rcpt_count,
-				      .huge = huge};
+	message_start(c, m, huge);
+	slots_fill(c, m);
+	if (!huge && record_send_now(c)) {
+		message_taken(c);
+		connection_pump(c);
+		content_read(c);
+		return 0;
+	}
+	message_start(c, m, huge);
+	slots_fill(c, m);
 	res = record_read(c);
 	if (res == -EBUSY || res == -EAGAIN) {
 		message_release(c);
 		return -EBUSY;
 	}
-	slots_fill(c, m);
-	c->message.active = true;
-	c->generation++;
-	d->stats.in_flight++;
-	c->path->stats.in_flight++;
-	connection_deadline(c, res ? 0 : d->config->delivery.command_ns);
+	message_taken(c);
+	connection_deadline(c, res ? 0 : d->config->delivery.mail_ns);
 	c->message.error = res; /* told by the timer, not in here */
 	return 0;
 }
@@ -184,6 +213,24 @@ void message_unreadable(struct connection *c, int res)
 	(void)snprintf(c->detail, sizeof(c->detail),
 		       "the record cannot be read: %s", err_name(res));
 	unsendable(c, c->detail);
+}
+
+/* The record lies in the page cache, and there is nothing about it to be told
+ * to the owner: MAIL goes out in the turn of the offer, no callback runs. What
+ * is not as it should be goes the long way, by record_arrived(). */
+static bool record_send_now(struct connection *c)
+{
+	size_t len;
+	char *room = record_room(c, &len);
+	int res = spool_read_now(c->d->spool, &c->message.place, 0, room, len);
+
+	if (res < 0 || record_decode(c, (size_t)res) || envelope_check(c) ||
+	    !c->message.send_count)
+		return false;
+	c->message.ready = true;
+	c->message.hushed = true;
+	dialogue_begin(&c->dialogue, c->message.send_count);
+	return true;
 }
 
 static void record_arrived(struct connection *c, int res)
@@ -247,6 +294,7 @@ static void mail_written(struct connection *c)
 	dialogue_sent(&c->dialogue, DIALOGUE_MAIL, 1);
 	m->mail_sent = true;
 	m->heard = false;
+	connection_deadline(c, session_wait_ns(c));
 	c->messages++;
 	c->d->stats.messages++;
 	c->path->stats.messages++;
@@ -298,8 +346,6 @@ static void commands_write(struct connection *c, struct smtp_writer *w)
 		dialogue_sent(g, DIALOGUE_DATA, 1);
 }
 
-static void message_attempt(struct connection *c);
-
 void message_commands(struct connection *c)
 {
 	struct smtp_writer w = {c->command, COMMAND_BYTES, 0};
@@ -311,17 +357,22 @@ void message_commands(struct connection *c)
 	commands_write(c, &w);
 	if (w.len)
 		connection_send(c, w.data, w.len);
-	if (!c->message.attempted)
+	/* No callback inside delivery_offer(): told when MAIL has left. */
+	if (!c->message.hushed)
 		message_attempt(c);
+	c->message.hushed = false;
 }
 
 /* With MAIL goes word of the attempt, for all recipients that are named in
  * this transaction: it becomes durable while the receiver answers. Those that
  * are refused get their outcome all the same. */
-static void message_attempt(struct connection *c)
+void message_attempt(struct connection *c)
 {
 	struct message *m = &c->message;
 	struct delivery *d = c->d;
+
+	if (!m->active || !m->mail_sent || m->attempted)
+		return;
 
 	for (uint32_t i = 0; i < m->send_count; i++)
 		d->rcpts[i] = c->slots[i].rcpt;

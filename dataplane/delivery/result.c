@@ -76,6 +76,15 @@ static char *address_copy(const struct connection *c, uint32_t rcpt, char *at)
 	return at + len + 1;
 }
 
+/* Success was to be told, and the receiver could not be asked to. */
+static bool was_relayed(const struct connection *c, uint32_t rcpt)
+{
+	const struct envelope *env = &c->message.record.env;
+
+	return !c->offered.dsn && env->rcpts && rcpt < env->rcpt_count &&
+	       env->rcpts[rcpt].notify & NOTIFY_SUCCESS;
+}
+
 static void result_fill(struct connection *c,
 			const struct delivery_result *open)
 {
@@ -90,8 +99,11 @@ static void result_fill(struct connection *c,
 		to->rcpt = s->rcpt;
 		to->address = at;
 		at = address_copy(c, s->rcpt, at);
-		if (!s->kind)
+		if (!s->kind) {
+			to->relayed = to->kind == DELIVERY_ACCEPTED &&
+				      was_relayed(c, s->rcpt);
 			continue;
+		}
 		to->kind = s->kind;
 		to->phase = s->phase;
 		to->detail = slot_why(s->why);

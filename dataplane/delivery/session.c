@@ -34,18 +34,47 @@ const char *session_doing(const struct connection *c)
 	return doing[c->dialogue.state];
 }
 
+/* How long the answer that is awaited now may take. Set when its command goes
+ * out and when the answer before it is whole; bytes that trickle in change
+ * nothing (RFC 5321 4.5.3.2). */
+uint64_t session_wait_ns(const struct connection *c)
+{
+	const struct config *config = c->d->config;
+
+	switch ((enum dialogue_state)c->dialogue.state) {
+	case DIALOGUE_GREETING:
+		return config->delivery.greeting_ns;
+	case DIALOGUE_EHLO:
+	case DIALOGUE_HELO:
+		return config->delivery.ehlo_ns;
+	case DIALOGUE_RCPT:
+		return config->delivery.rcpt_ns;
+	case DIALOGUE_DATA:
+		return config->delivery.data_command_ns;
+	case DIALOGUE_CONTENT:
+		return config->delivery.data_ns;
+	case DIALOGUE_EOM:
+	case DIALOGUE_LONE_DOT:
+		return config->delivery.eom_ns;
+	case DIALOGUE_QUIT:
+		return config->delivery.quit_ns;
+	default:
+		return config->delivery.mail_ns;
+	}
+}
+
 /* What came was no reply, or one too many: nothing said after it could be
  * matched with a command. */
 static void out_of_step(struct connection *c, uint8_t phase)
 {
-	if (c->message.active) {
+	bool early = !c->served || connection_is_early(c);
+
+	if (c->message.active)
 		message_lost(c, phase, false);
+	if (early)
+		connect_failed(c, c->served ? PHASE_EHLO : phase, NULL);
+	else
 		connection_close(c);
-	} else if (!c->served) {
-		connect_failed(c, phase, NULL);
-	} else {
-		connection_close(c);
-	}
 }
 
 void session_garbage(struct connection *c)
@@ -94,16 +123,15 @@ static void act(struct connection *c, const struct dialogue_step *step,
 		uint8_t before)
 {
 	const struct smtp_reply *r = &c->parser.reply;
-	const struct config *config = c->d->config;
 
 	switch ((enum dialogue_action)step->action) {
 	case DIALOGUE_SEND_EHLO:
 		c->todo = TODO_EHLO;
-		connection_deadline(c, config->delivery.command_ns);
+		connection_deadline(c, session_wait_ns(c));
 		break;
 	case DIALOGUE_SEND_HELO:
 		c->todo = TODO_HELO;
-		connection_deadline(c, config->delivery.command_ns);
+		connection_deadline(c, session_wait_ns(c));
 		break;
 	case DIALOGUE_READY:
 		if (before != DIALOGUE_RSET)
@@ -114,13 +142,12 @@ static void act(struct connection *c, const struct dialogue_step *step,
 		result_rcpt_refused(c, step->rcpt, step->phase, r);
 		break;
 	case DIALOGUE_SEND_CONTENT:
-		connection_deadline(c, config->delivery.data_ns);
 		message_ask(c);
 		break;
 	case DIALOGUE_SEND_LONE_DOT:
 		finish_if_active(c, step->phase);
 		c->todo = TODO_LONE_DOT;
-		connection_deadline(c, config->delivery.data_ns);
+		connection_deadline(c, session_wait_ns(c));
 		break;
 	case DIALOGUE_REFUSED:
 		result_finish(c, DELIVERY_REFUSED, step->phase, r, NULL);
@@ -131,6 +158,25 @@ static void act(struct connection *c, const struct dialogue_step *step,
 	default:
 		break;
 	}
+}
+
+/* Said without being asked, before or between messages. A receiver that takes
+ * EHLO and goes on talking before any MAIL has refused us, or is no SMTP
+ * server: a failed attempt, not a connection that served and may be opened
+ * again at once. */
+static void hung_up(struct connection *c, uint8_t phase)
+{
+	const struct smtp_reply *r = &c->parser.reply;
+	bool early = connection_is_early(c);
+
+	(void)snprintf(c->detail, sizeof(c->detail),
+		       "the receiver said %u before MAIL", r->code);
+	if (c->message.active)
+		message_lost(c, phase, true);
+	if (early)
+		connect_failed(c, PHASE_EHLO, r->code >= 400 ? r : NULL);
+	else
+		connection_close(c);
 }
 
 /* Replies that end the session without being about a message. True = done. */
@@ -146,12 +192,7 @@ static bool ended(struct connection *c, const struct dialogue_step *step)
 		out_of_step(c, step->phase);
 		return true;
 	case DIALOGUE_HANG_UP:
-		(void)snprintf(c->detail, sizeof(c->detail),
-			       "the receiver said %u before MAIL",
-			       c->parser.reply.code);
-		if (c->message.active)
-			message_lost(c, step->phase, true);
-		connection_close(c);
+		hung_up(c, step->phase);
 		return true;
 	default:
 		return false;
@@ -163,10 +204,11 @@ void session_reply(struct connection *c)
 	uint8_t before = c->dialogue.state;
 	struct dialogue_step step;
 
+	message_attempt(c);
 	dialogue_reply(&c->dialogue, c->parser.reply.code, &step);
 	c->message.heard = true;
 	if (c->message.active)
-		connection_deadline(c, c->d->config->delivery.command_ns);
+		connection_deadline(c, session_wait_ns(c));
 	if (ended(c, &step))
 		return;
 	act(c, &step, before);
@@ -207,7 +249,7 @@ void session_settle(struct connection *c)
 	if (c->reset) {
 		c->reset = false;
 		c->todo = TODO_RSET;
-		connection_deadline(c, d->config->delivery.command_ns);
+		connection_deadline(c, d->config->delivery.mail_ns);
 		connection_pump(c);
 		return;
 	}

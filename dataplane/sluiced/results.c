@@ -23,6 +23,7 @@
 #define REPLY_KEPT_BYTES          512
 #define REFUSAL_TEXT_BYTES        (REFUSAL_BYTES - 32)
 #define REPLY_KEPT_ACCEPTED_BYTES 64
+#define RELAYED                   "relayed without DSN: "
 
 struct attempt_wait {
 	struct engine *en;
@@ -261,7 +262,21 @@ struct result_context {
 	uint32_t source;
 	uint32_t batch;
 	struct publish_results sum;
+	char reply[REPLY_KEPT_ACCEPTED_BYTES];
 };
+
+/* NOTIFY=SUCCESS was dropped: the outcome says so for the DSN to come. */
+static void accepted_reply(struct result_context *c, struct spool_outcome *o,
+			   const struct delivery_result *r)
+{
+	int n = snprintf(c->reply, sizeof(c->reply), "%s%s",
+			 r->relayed ? RELAYED : "",
+			 r->reply != NULL ? r->reply->text : "");
+
+	o->reply.data = c->reply;
+	o->reply.len = (uint32_t)n < sizeof(c->reply) ? (uint32_t)n
+						      : sizeof(c->reply) - 1;
+}
 
 static void refused(struct result_context *c, struct spool_outcome *o,
 		    const struct delivery_result *r)
@@ -326,12 +341,7 @@ static void result_one(struct result_context *c, struct spool_outcome *o,
 	case DELIVERY_ACCEPTED:
 		o->state = RCPT_DELIVERED;
 		o->attempts++;
-		if (r->reply != NULL) {
-			o->reply.data = r->reply->text;
-			o->reply.len = r->reply->text_len;
-		}
-		if (o->reply.len > REPLY_KEPT_ACCEPTED_BYTES)
-			o->reply.len = REPLY_KEPT_ACCEPTED_BYTES;
+		accepted_reply(c, o, r);
 		en->providers[c->provider].delivered++;
 		en->delivered++;
 		break;
@@ -379,7 +389,7 @@ void result_done(void *user, uint32_t provider, uint32_t source, uint64_t id,
 		 uint32_t count)
 {
 	struct engine *en = user;
-	struct result_context c = {en, provider, source, batch, {0}};
+	struct result_context c = {en, provider, source, batch, {0}, ""};
 	uint32_t now_s = clock_realtime_s();
 	bool accepted = false;
 

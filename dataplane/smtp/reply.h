@@ -57,6 +57,9 @@ void smtp_reply_parser_init(struct smtp_reply_parser *p);
 int smtp_reply_parse(struct smtp_reply_parser *p, const char *data, size_t len,
 		     size_t *used);
 
+/* p->reply is the last reply and nothing of another one has come. */
+bool smtp_reply_is_whole(const struct smtp_reply_parser *p);
+
 /* What a greeting to EHLO offers. */
 struct smtp_extensions {
 	bool pipelining, size, eightbitmime, smtputf8, dsn, chunking, starttls,

@@ -95,8 +95,11 @@ struct config {
 		uint64_t block_max_age_ns; /* 14 d */
 	} retry;
 	struct {
-		uint64_t connect_ns, greeting_ns, command_ns, data_ns, eom_ns,
-			idle_ns; /* timeouts of the SMTP client */
+		/* Timeouts of the SMTP client: each is for one answer (data:
+		 * for one block of content), however slowly it comes. */
+		uint64_t connect_ns, greeting_ns, ehlo_ns, mail_ns, rcpt_ns,
+			data_command_ns, data_ns, eom_ns, quit_ns, idle_ns;
+		uint64_t command_ns; /* of those not named; 0 = not given */
 		uint32_t connections_total;
 		uint16_t port; /* 25; tests use another */
 	} delivery;

@@ -55,7 +55,9 @@ static const char everything[] =
 	"resolver: {servers: [127.0.0.1, \"[::1]:5353\"]}\n"
 	"retry: {first: 1m, max: 1h, lifetime: 1w, block_max_age: 3d}\n"
 	"delivery: {connect: 1s, greeting: 2s, command: 3s, data: 4s,\n"
-	"           eom: 5s, idle: 500ms, connections: 9, port: 2526}\n"
+	"           ehlo: 6s, mail: 7s, rcpt: 8s, data_command: 9s,\n"
+	"           quit: 10s, eom: 5s, idle: 500ms, connections: 9,\n"
+	"           port: 2526}\n"
 	"log: {level: debug, format: text}\n"
 	"classify: {rules: /etc/sluice/replies.yaml}\n"
 	"listen:\n"
@@ -82,6 +84,27 @@ static const char everything[] =
 	"shaper: {inside: \"tap:sluice0\", outside: \"pci:0000:03:00.0\",\n"
 	"  source_default: {rate: 50Mbit/s, connections: 20/s}}\n";
 
+/* RFC 5321 4.5.3.2; `command` is for those that are not named themselves. */
+static void timeouts_are_those_of_the_standard(void **state)
+{
+	struct config *c = parse("");
+	assert_int_equal(c->delivery.greeting_ns, 300 * NS_PER_S);
+	assert_int_equal(c->delivery.ehlo_ns, 300 * NS_PER_S);
+	assert_int_equal(c->delivery.mail_ns, 300 * NS_PER_S);
+	assert_int_equal(c->delivery.rcpt_ns, 300 * NS_PER_S);
+	assert_int_equal(c->delivery.data_command_ns, 120 * NS_PER_S);
+	assert_int_equal(c->delivery.data_ns, 180 * NS_PER_S);
+	assert_int_equal(c->delivery.eom_ns, 600 * NS_PER_S);
+	config_destroy(&c);
+	c = parse("delivery: {rcpt: 2s, command: 1s}\n");
+	assert_int_equal(c->delivery.ehlo_ns, 1 * NS_PER_S);
+	assert_int_equal(c->delivery.mail_ns, 1 * NS_PER_S);
+	assert_int_equal(c->delivery.rcpt_ns, 2 * NS_PER_S);
+	assert_int_equal(c->delivery.data_command_ns, 1 * NS_PER_S);
+	assert_int_equal(c->delivery.data_ns, 180 * NS_PER_S);
+	config_destroy(&c);
+}
+
 /* Catches: a key that is accepted and forgotten. */
 static void every_key_arrives(void **state)
 {
@@ -107,6 +130,11 @@ static void every_key_arrives(void **state)
 	assert_int_equal(c->delivery.command_ns, 3 * NS_PER_S);
 	assert_int_equal(c->delivery.data_ns, 4 * NS_PER_S);
 	assert_int_equal(c->delivery.eom_ns, 5 * NS_PER_S);
+	assert_int_equal(c->delivery.ehlo_ns, 6 * NS_PER_S);
+	assert_int_equal(c->delivery.mail_ns, 7 * NS_PER_S);
+	assert_int_equal(c->delivery.rcpt_ns, 8 * NS_PER_S);
+	assert_int_equal(c->delivery.data_command_ns, 9 * NS_PER_S);
+	assert_int_equal(c->delivery.quit_ns, 10 * NS_PER_S);
 	assert_int_equal(c->delivery.idle_ns, 500 * NS_PER_MS);
 	assert_int_equal(c->delivery.connections_total, 9);
 	assert_int_equal(c->delivery.port, 2526);
@@ -296,6 +324,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_empty_file_gives_safe_defaults),
+		cmocka_unit_test(timeouts_are_those_of_the_standard),
 		cmocka_unit_test(every_key_arrives),
 		cmocka_unit_test(sources_and_pools_arrive),
 		cmocka_unit_test(providers_inherit_from_default),

@@ -82,6 +82,7 @@ static void on_done(void *user, uint32_t provider, uint32_t source, uint64_t id,
 	assert_int_equal(batch, 7);
 	for (uint32_t i = 0; i < count; i++) {
 		add_result(r, &results[i]);
+		r->relayed += results[i].relayed;
 		assert_non_null(results[i].remote);
 		assert_non_null(results[i].address);
 	}
@@ -125,6 +126,20 @@ static void on_unroutable(void *user, uint32_t domain, bool permanent,
 static const struct delivery_ops ops = {on_ready, on_attempt, on_done,
 					on_connect_failed, on_unroutable};
 
+void room_patience(struct room *r, uint64_t ns)
+{
+	struct config *c = &r->config;
+
+	c->delivery.greeting_ns = ns;
+	c->delivery.ehlo_ns = ns;
+	c->delivery.mail_ns = ns;
+	c->delivery.rcpt_ns = ns;
+	c->delivery.data_command_ns = ns;
+	c->delivery.data_ns = ns;
+	c->delivery.eom_ns = ns;
+	c->delivery.quit_ns = ns;
+}
+
 static void set_config(struct room *r, uint16_t port)
 {
 	static char names[3][8] = {"s1", "s2", "s3"};
@@ -151,10 +166,7 @@ static void set_config(struct room *r, uint16_t port)
 	c->providers = r->providers;
 	c->provider_count = 3;
 	c->delivery.connect_ns = 300 * NS_PER_MS;
-	c->delivery.greeting_ns = 300 * NS_PER_MS;
-	c->delivery.command_ns = 300 * NS_PER_MS;
-	c->delivery.data_ns = 300 * NS_PER_MS;
-	c->delivery.eom_ns = 300 * NS_PER_MS;
+	room_patience(r, 300 * NS_PER_MS);
 	c->delivery.idle_ns = 10 * NS_PER_S;
 	c->delivery.connections_total = 8;
 	c->delivery.port = port ? port : 25;

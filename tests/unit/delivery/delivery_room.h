@@ -55,6 +55,7 @@ struct room {
 
 	/* what delivery said */
 	uint32_t ready, attempts, attempt_rcpts, done, failed, unroutable;
+	uint32_t relayed;
 	bool permanent;
 	char results[ROOM_TEXT_BYTES]; /* "accepted/eom/250 ..." */
 	char failure[512];             /* "connect/421" or "connect/-" */
@@ -67,6 +68,8 @@ struct room {
 
 /* Sources 127.0.0.1 to .3, provider 0 routed to `port`, short timeouts. */
 void room_open(struct room *r, uint16_t port);
+/* Every timeout of the session, but for connect and idle. */
+void room_patience(struct room *r, uint64_t ns);
 void room_start(struct room *r); /* creates the delivery; after changes */
 void room_close(struct room *r);
 /* Stores a message from s@example.org; offered later, in order. */

@@ -25,6 +25,7 @@ struct session {
 	int fd;
 	size_t len;
 	uint32_t burst;
+	uint32_t drip_us; /* between single bytes */
 	char input[INPUT_BYTES];
 };
 
@@ -65,7 +66,7 @@ static bool say(struct session *s, const char *text, size_t step)
 		if (send(s->fd, text + at, n, MSG_NOSIGNAL) != (ssize_t)n)
 			return false;
 		if (step == 1)
-			usleep(200);
+			usleep(s->drip_us);
 	}
 	return true;
 }
@@ -77,6 +78,28 @@ static void stall(struct session *s)
 
 	while (recv(s->fd, buf, sizeof(buf), 0) > 0)
 		;
+}
+
+/* Until the client hangs up. */
+static void repeat(struct session *s, const char *text, size_t step)
+{
+	char buf[4096];
+	ssize_t n = 0;
+
+	while (say(s, text, step)) {
+		n = recv(s->fd, buf, sizeof(buf), MSG_DONTWAIT);
+		if (n == 0)
+			break;
+	}
+}
+
+/* True if the client keeps silent for a while. */
+static bool silence(struct session *s)
+{
+	char c;
+
+	usleep(100000);
+	return recv(s->fd, &c, 1, MSG_DONTWAIT | MSG_PEEK) < 0;
 }
 
 static void reset(struct session *s)
@@ -120,6 +143,18 @@ static bool follow(struct session *s, const struct fake_rule *rule,
 		return false;
 	case DO_STALL:
 		stall(s);
+		return false;
+	case DO_DRIP:
+		s->drip_us = 50000;
+		repeat(s, text, 1);
+		return false;
+	case DO_FLOOD:
+		repeat(s, text, 1u << 20);
+		return false;
+	case DO_LATE:
+		if (silence(s))
+			return say(s, text, 1u << 20);
+		reset(s);
 		return false;
 	}
 	return false;
@@ -322,6 +357,7 @@ static void *accept_run(void *arg)
 		s->fd = fd;
 		s->len = 0;
 		s->burst = 0;
+		s->drip_us = 200;
 		pthread_mutex_lock(&r->lock);
 		assert(r->session_count < SESSIONS_MAX);
 		r->sessions[r->session_count++] = s;

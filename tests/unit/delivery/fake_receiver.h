@@ -33,7 +33,11 @@ enum fake_do {
 	DO_BYTES,   /* the usual answer (or `text`), one byte per segment */
 	DO_CLOSE,   /* after `text`, if there is one */
 	DO_RESET,   /* RST */
-	DO_STALL    /* nothing more, until the client hangs up */
+	DO_STALL,   /* nothing more, until the client hangs up */
+	DO_DRIP,    /* `text`, a byte each 50 ms, again and again */
+	DO_FLOOD,   /* `text`, again and again, as fast as it goes */
+	DO_LATE     /* the usual answer (or `text`) after 100 ms in which the
+		     * client may say nothing: else RST */
 };
 
 struct fake_rule {

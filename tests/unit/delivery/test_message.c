@@ -5,10 +5,12 @@
 #include "delivery_room.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "smtp/stuffing.h"
@@ -27,9 +29,7 @@ static void setup(struct setup *s, const char *offers)
 
 	s->f = fake_receiver_start(&fo);
 	room_open(&s->r, fake_receiver_port(s->f));
-	s->r.config.delivery.data_ns = 5 * NS_PER_S;
-	s->r.config.delivery.eom_ns = 5 * NS_PER_S;
-	s->r.config.delivery.command_ns = 5 * NS_PER_S;
+	room_patience(&s->r, 5 * NS_PER_S);
 }
 
 static void teardown(struct setup *s)
@@ -171,13 +171,14 @@ static void message_beyond_size_is_unsendable(void **state)
 	teardown(&s);
 }
 
-static void store_envelope(struct setup *s, const char *sender, const char *one,
-			   const char *two, uint8_t utf8, uint32_t flags)
+static void store_text(struct setup *s, const char *sender, const char *one,
+		       const char *two, uint8_t utf8, uint32_t flags,
+		       const char *text)
 {
 	struct envelope_rcpt list[2] = {
 		{.address = {one, (uint32_t)strlen(one)},
 		 .orcpt = {"rfc822;o@example.net", 20},
-		 .notify = NOTIFY_FAILURE},
+		 .notify = NOTIFY_FAILURE | NOTIFY_SUCCESS},
 		{.address = {two, (uint32_t)strlen(two)}}};
 	struct envelope env = {.sender = {sender, (uint32_t)strlen(sender)},
 			       .envid = {"E1", 2},
@@ -186,7 +187,13 @@ static void store_envelope(struct setup *s, const char *sender, const char *one,
 			       .rcpt_count = 2,
 			       .rcpts = list};
 
-	(void)room_store_env(&s->r, &env, small, sizeof(small) - 1, flags);
+	(void)room_store_env(&s->r, &env, text, strlen(text), flags);
+}
+
+static void store_envelope(struct setup *s, const char *sender, const char *one,
+			   const char *two, uint8_t utf8, uint32_t flags)
+{
+	store_text(s, sender, one, two, utf8, flags, small);
 }
 
 static void utf8_goes_only_where_it_is_understood(void **state)
@@ -195,15 +202,22 @@ static void utf8_goes_only_where_it_is_understood(void **state)
 
 	setup(&s, "250-8BITMIME\r\n250-PIPELINING\r\n");
 	room_start(&s.r);
-	store_envelope(&s, "s@example.org", "a@x.net", "b@x.net", 1, 0);
+	store_text(&s, "s@example.org", "a@x.net", "b@x.net", 1, 0,
+		   "Subject: \xc3\xa4\r\n\r\nhello\r\n");
 	room_run(&s.r, &s.r.done, 1);
 	assert_string_equal(s.r.results,
 			    "0:unsendable/mail/- 1:unsendable/mail/-");
 	assert_memory_equal(s.r.detail, "5.6.7 ", 6);
+	/* the sender's address needs it, too */
+	s.r.results[0] = '\0';
+	store_envelope(&s, "\xc3\xa4@example.org", "a@x.net", "b@x.net", 0, 0);
+	room_run(&s.r, &s.r.done, 2);
+	assert_string_equal(s.r.results,
+			    "0:unsendable/mail/- 1:unsendable/mail/-");
 	/* only one recipient needs it: the other one gets the message */
 	s.r.results[0] = '\0';
 	store_envelope(&s, "s@example.org", "\xc3\xa4@x.net", "b@x.net", 0, 0);
-	room_run(&s.r, &s.r.done, 2);
+	room_run(&s.r, &s.r.done, 3);
 	assert_string_equal(s.r.results,
 			    "1:accepted/eom/250 0:unsendable/rcpt/-");
 	assert_memory_equal(s.r.detail, "5.6.7 ", 6);
@@ -211,6 +225,29 @@ static void utf8_goes_only_where_it_is_understood(void **state)
 	setup(&s, "250-8BITMIME\r\n250-PIPELINING\r\n250-SMTPUTF8\r\n");
 	room_start(&s.r);
 	store_envelope(&s, "s@example.org", "\xc3\xa4@x.net", "b@x.net", 0, 0);
+	room_run(&s.r, &s.r.done, 1);
+	assert_non_null(strstr(fake_receiver_commands(s.f), " SMTPUTF8"));
+	teardown(&s);
+}
+
+/* Many clients say SMTPUTF8 for everything. What is ASCII but for its body is
+ * not bounced for it, and goes out as it is. */
+static void utf8_that_nothing_needs_is_not_insisted_on(void **state)
+{
+	struct setup s;
+
+	setup(&s, "250-PIPELINING\r\n");
+	room_start(&s.r);
+	store_text(&s, "s@example.org", "a@x.net", "b@x.net", 1, SPOOL_HAS_8BIT,
+		   "Subject: x\r\n\r\nh\xc3\xa4llo\r\n");
+	room_run(&s.r, &s.r.done, 1);
+	assert_string_equal(s.r.results,
+			    "0:accepted/eom/250 1:accepted/eom/250");
+	assert_null(strstr(fake_receiver_commands(s.f), "SMTPUTF8"));
+	teardown(&s);
+	setup(&s, "250-PIPELINING\r\n250-SMTPUTF8\r\n");
+	room_start(&s.r);
+	store_envelope(&s, "s@example.org", "a@x.net", "b@x.net", 1, 0);
 	room_run(&s.r, &s.r.done, 1);
 	assert_non_null(strstr(fake_receiver_commands(s.f), " SMTPUTF8"));
 	teardown(&s);
@@ -227,9 +264,10 @@ static void parameters_are_asked_for_where_offered(void **state)
 	assert_string_equal(fake_receiver_commands(s.f),
 			    "EHLO client.example.org\r\n"
 			    "MAIL FROM:<> BODY=8BITMIME RET=FULL ENVID=E1\r\n"
-			    "RCPT TO:<\"a b\"@x.net> NOTIFY=FAILURE "
+			    "RCPT TO:<\"a b\"@x.net> NOTIFY=SUCCESS,FAILURE "
 			    "ORCPT=rfc822;o@example.net\r\n"
 			    "RCPT TO:<b@x.net>\r\nDATA\r\n");
+	assert_int_equal(s.r.relayed, 0);
 	teardown(&s);
 	setup(&s, "");
 	room_start(&s.r);
@@ -238,6 +276,7 @@ static void parameters_are_asked_for_where_offered(void **state)
 	assert_non_null(strstr(fake_receiver_commands(s.f),
 			       "MAIL FROM:<s@x.org>\r\nRCPT TO:<a@x.net>\r\n"));
 	assert_non_null(strstr(s.r.results, "accepted"));
+	assert_int_equal(s.r.relayed, 1); /* the one that asked for SUCCESS */
 	teardown(&s);
 }
 
@@ -323,6 +362,105 @@ static void damaged_record_is_never_delivered(void **state)
 		free(c);
 		teardown(&s);
 	}
+}
+
+/* 1 = the record lies in the page cache, 0 = it does not, -1 = this file system
+ * does not tell. */
+static int record_cached(struct setup *s, const struct room_message *m)
+{
+	char path[512], buf[64];
+	struct iovec iov = {buf, sizeof(buf)};
+	ssize_t n;
+	int fd, error;
+
+	find_segment(s, path, sizeof(path));
+	fd = open(path, O_RDONLY);
+	assert_true(fd >= 0);
+	n = preadv2(fd, &iov, 1, (off_t)m->m.place.offset, RWF_NOWAIT);
+	error = errno;
+	(void)close(fd);
+	if (n == (ssize_t)sizeof(buf))
+		return 1;
+	return n < 0 && error == EAGAIN ? 0 : -1;
+}
+
+static void drop_cache(struct setup *s)
+{
+	char path[512];
+	int fd;
+
+	find_segment(s, path, sizeof(path));
+	fd = open(path, O_RDONLY);
+	assert_true(fd >= 0);
+	assert_int_equal(fdatasync(fd), 0);
+	assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+	(void)close(fd);
+}
+
+/* An idle connection, and a message that has not been offered yet. */
+static struct room_message *offer_prepare(struct setup *s)
+{
+	struct room_message *m;
+
+	setup(s, NULL);
+	room_start(&s->r);
+	(void)room_store(&s->r, rcpt, 1, small, sizeof(small) - 1, 0);
+	m = room_store(&s->r, rcpt, 1, small, sizeof(small) - 1, 0);
+	s->r.stored--;
+	room_run(&s->r, &s->r.done, 1);
+	while (!delivery_ready(s->r.d, 0, 0, 0))
+		room_turn(&s->r);
+	s->r.results[0] = '\0';
+	return m;
+}
+
+static uint64_t offer_one(struct setup *s, const struct room_message *m)
+{
+	struct delivery_stats stats;
+
+	assert_int_equal(delivery_offer(s->r.d, 0, 0, 0, &m->m), 0);
+	s->r.stored++;
+	s->r.offered++;
+	delivery_stats(s->r.d, &stats);
+	return stats.messages;
+}
+
+/* A token is spent for the offer: so MAIL must not wait for a disk that need
+ * not be asked. Nothing is told from inside the call. */
+static void mail_is_written_in_the_turn_of_the_offer(void **state)
+{
+	struct setup s;
+	struct room_message *m = offer_prepare(&s);
+	int cached = record_cached(&s, m);
+
+	if (cached == 1) {
+		assert_int_equal(offer_one(&s, m), 2);
+		assert_int_equal(s.r.attempts, 1);
+		room_run(&s.r, &s.r.done, 2);
+		assert_int_equal(s.r.attempts, 2);
+		assert_string_equal(s.r.results, "0:accepted/eom/250");
+	}
+	teardown(&s);
+	if (cached != 1)
+		skip();
+}
+
+static void record_that_is_not_in_memory_is_read_first(void **state)
+{
+	struct setup s;
+	struct room_message *m = offer_prepare(&s);
+	int cached;
+
+	drop_cache(&s);
+	cached = record_cached(&s, m);
+	if (cached == 0) {
+		assert_int_equal(offer_one(&s, m), 1);
+		room_run(&s.r, &s.r.done, 2);
+		assert_string_equal(s.r.results, "0:accepted/eom/250");
+	}
+	teardown(&s);
+	if (cached != 0)
+		skip();
 }
 
 /* Another message lies there now (reclaim, a stale place). */
@@ -437,9 +575,12 @@ int main(void)
 		cmocka_unit_test(content_without_last_line_end_is_ended),
 		cmocka_unit_test(message_beyond_size_is_unsendable),
 		cmocka_unit_test(utf8_goes_only_where_it_is_understood),
+		cmocka_unit_test(utf8_that_nothing_needs_is_not_insisted_on),
 		cmocka_unit_test(parameters_are_asked_for_where_offered),
 		cmocka_unit_test(bad_address_is_unsendable_alone),
 		cmocka_unit_test(damaged_record_is_never_delivered),
+		cmocka_unit_test(mail_is_written_in_the_turn_of_the_offer),
+		cmocka_unit_test(record_that_is_not_in_memory_is_read_first),
 		cmocka_unit_test(record_of_another_message_is_not_sent),
 		cmocka_unit_test(recipient_that_is_not_there_is_unsendable),
 		cmocka_unit_test(many_recipients_go_in_one_transaction),
