@@ -74,6 +74,7 @@ struct queue_head {
 	uint32_t sender_domain; /* interned number; for the rendezvous hash */
 	uint32_t pinned_source; /* QUEUE_NONE if free */
 	uint32_t recipients;    /* of this transaction */
+	struct spool_place place;
 };
 bool queue_head(struct queue *q, uint32_t domain, struct queue_head *out);
 

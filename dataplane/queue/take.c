@@ -96,6 +96,7 @@ bool queue_head(struct queue *q, uint32_t domain, struct queue_head *out)
 		.sender_domain = m->sender_domain,
 		.pinned_source = node->pinned ? node->pinned - 1u : QUEUE_NONE,
 		.recipients = m->rcpt_count == 1 ? 1 : transaction(q, n, NULL),
+		.place = {m->segment, m->record_bytes_div8, m->offset},
 	};
 	return true;
 }

@@ -310,6 +310,18 @@ int spool_read_now(struct spool *sp, const struct spool_place *p, uint64_t from,
 	return res ? res : (int)len;
 }
 
+void spool_prefetch(struct spool *sp, const struct spool_place *p, size_t len)
+{
+	uint64_t bytes = (uint64_t)p->record_bytes_div8 * 8;
+	struct segment *s = segment_table_find(sp, p->segment);
+
+	MAGIC_CHECK(sp, SPOOL_MAGIC);
+	if (!s || !sp->st.ops->prefetch || segment_open_for_read(sp, s))
+		return;
+	sp->st.ops->prefetch(sp->st.state, s->file,
+			     (size_t)(bytes < len ? bytes : len), p->offset);
+}
+
 void spool_stats(const struct spool *sp, struct spool_stats *out)
 {
 	MAGIC_CHECK(sp, SPOOL_MAGIC);

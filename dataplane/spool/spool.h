@@ -190,6 +190,9 @@ int spool_read(struct spool *sp, struct spool_read *r,
 int spool_read_now(struct spool *sp, const struct spool_place *p, uint64_t from,
 		   void *buf, size_t len);
 
+/* Asks for the first `len` bytes of a record that will be read soon. */
+void spool_prefetch(struct spool *sp, const struct spool_place *p, size_t len);
+
 /* A record in memory, decoded in place: no copies, no allocation but the
  * caller's `rcpts` array. `have` may be less than the whole record as long as
  * it holds header and envelope (spool_record_head_bytes()). -EBADMSG. */

@@ -73,6 +73,9 @@ struct storage_ops {
 	 * be NULL. */
 	int (*read_now)(void *s, struct storage_file *f, void *buf, size_t len,
 			uint64_t offset);
+	/* Begins to read ahead, without waiting. May be NULL. */
+	void (*prefetch)(void *s, struct storage_file *f, size_t len,
+			 uint64_t offset);
 	void (*destroy)(void **s);
 };
 

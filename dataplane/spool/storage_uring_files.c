@@ -178,6 +178,14 @@ static int uring_read_now(void *state, struct storage_file *f, void *buf,
 	return n >= 0 && (size_t)n == len ? 0 : -EAGAIN;
 }
 
+static void uring_prefetch(void *state, struct storage_file *f, size_t len,
+			   uint64_t offset)
+{
+	(void)uring_of(state);
+	(void)posix_fadvise(fd_of(f), (off_t)offset, (off_t)len,
+			    POSIX_FADV_WILLNEED);
+}
+
 static int uring_pwrite(void *state, struct storage_file *f, const void *buf,
 			size_t len, uint64_t offset)
 {
@@ -285,5 +293,6 @@ const struct storage_ops storage_uring_ops = {
 	.commit = storage_uring_commit,
 	.read = storage_uring_read,
 	.read_now = uring_read_now,
+	.prefetch = uring_prefetch,
 	.destroy = storage_uring_destroy,
 };
