@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -21,6 +20,7 @@
 #include "sluice/clock.h"
 #include "sluice/log.h"
 #include "sluiced/engine.h"
+#include "sluiced/limits.h"
 
 static volatile sig_atomic_t stop_asked;
 static volatile sig_atomic_t reload_asked;
@@ -49,18 +49,6 @@ static void usage(FILE *f)
 		   "  -c, --config FILE   default " CONFIG_DEFAULT_PATH "\n"
 		   "      --check         check the config and exit\n"
 		   "  -h, --help          this text\n");
-}
-
-/* A thousand connections need more than the usual 1024 descriptors. */
-static void limits_raise(uint32_t connections)
-{
-	struct rlimit rl;
-	rlim_t want = (rlim_t)connections + 8192;
-
-	if (getrlimit(RLIMIT_NOFILE, &rl) != 0 || rl.rlim_cur >= want)
-		return;
-	rl.rlim_cur = rl.rlim_max < want ? rl.rlim_max : want;
-	setrlimit(RLIMIT_NOFILE, &rl);
 }
 
 /* The directories above `path`, as `mkdir -p` makes them. */
@@ -109,9 +97,10 @@ static int user_drop(const struct passwd *pw, struct err *e)
 static int surroundings_ready(const struct config *c, struct err *e)
 {
 	const struct passwd *pw = NULL;
-	int rc;
+	int rc = limits_raise(c->delivery.connections_total, e);
 
-	limits_raise(c->delivery.connections_total);
+	if (rc != 0)
+		return rc;
 	if (c->run.user != NULL && geteuid() == 0) {
 		/* Before any thread is started. */
 		/* NOLINTNEXTLINE(concurrency-mt-unsafe) */
