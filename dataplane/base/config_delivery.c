@@ -31,6 +31,17 @@ static int read_port(struct config_reader *r, const struct config_node *n,
 	return res;
 }
 
+static int read_chunking(struct config_reader *r, const struct config_node *n,
+			 void *to)
+{
+	static const char *const words[] = {"never", "offered", NULL};
+	uint32_t index;
+	int res = config_read_word(r, n, words, &index);
+	if (res == 0)
+		*(bool *)to = index == 1;
+	return res;
+}
+
 const struct config_key config_keys_delivery[] = {
 	{"connect", config_read_duration, AT(connect_ns), NULL},
 	{"greeting", config_read_duration, AT(greeting_ns), NULL},
@@ -44,6 +55,7 @@ const struct config_key config_keys_delivery[] = {
 	{"quit", config_read_duration, AT(quit_ns), NULL},
 	{"idle", config_read_duration, AT(idle_ns), NULL},
 	{"connections", read_connections, AT(connections_total), NULL},
+	{"chunking", read_chunking, AT(chunking), NULL},
 	{"port", read_port, AT(port), NULL},
 	{NULL, NULL, 0, NULL},
 };

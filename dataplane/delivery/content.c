@@ -16,6 +16,15 @@
 
 #include "delivery/delivery_priv.h"
 
+/* BDAT where it is wanted and offered, and where the reply to it can be told
+ * from an answer to RCPT: without 354 nothing else would show that replies are
+ * out of step, and a message could be lost. */
+static bool goes_in_chunks(const struct connection *c)
+{
+	return c->d->config->delivery.chunking && c->offered.chunking &&
+	       c->offered.enhancedstatuscodes;
+}
+
 int content_begin(struct connection *c, uint32_t have)
 {
 	struct message *m = &c->message;
@@ -36,7 +45,9 @@ int content_begin(struct connection *c, uint32_t have)
 	ct->read_at = m->record.content_offset + got;
 	ct->left_read = total - got;
 	ct->left_hash = total - got;
-	ct->stuff = (m->flags | m->record.flags) & SPOOL_NEEDS_STUFFING;
+	ct->chunked = goes_in_chunks(c);
+	ct->stuff = !ct->chunked &&
+		    (m->flags | m->record.flags) & SPOOL_NEEDS_STUFFING;
 	ct->streamed = ct->left_read > 0;
 	ct->end[0] = '\r';
 	ct->end[1] = '\n';
@@ -120,33 +131,52 @@ static void note_end(struct content *ct, const char *data, uint32_t len)
 	ct->end[1] = data[len - 1];
 }
 
-static void send_dot(struct connection *c, struct iovec *iov)
+static void put_dot(const struct content *ct, struct iovec *iov)
 {
-	struct content *ct = &c->message.content;
 	bool line = ct->end[0] == '\r' && ct->end[1] == '\n';
 	static char dot[] = "\r\n.\r\n";
 
 	iov->iov_base = line ? dot + 2 : dot;
 	iov->iov_len = line ? 3 : 5;
+}
+
+static void put_bdat(struct connection *c, struct iovec *iov)
+{
+	struct message *m = &c->message;
+	struct smtp_writer w = {c->command, COMMAND_BYTES, 0};
+
+	(void)smtp_write_bdat_last(&w, m->record.content_bytes);
+	iov->iov_base = w.data;
+	iov->iov_len = w.len;
+	m->content.begun = true;
+}
+
+/* From now on the receiver may have the message. */
+static void content_ends(struct connection *c)
+{
 	c->message.dot_sent = true;
 	dialogue_sent(&c->dialogue, DIALOGUE_EOM, 1);
 	connection_deadline(c, c->d->config->delivery.eom_ns);
 }
 
-/* Sends `len` bytes, with the dot behind them if they are the last. */
+/* Sends `len` bytes, BDAT before the first or the dot behind the last. */
 static void send_piece(struct connection *c, char *data, uint32_t len,
 		       bool last)
 {
 	struct content *ct = &c->message.content;
 	uint32_t n = 0;
 
+	if (ct->chunked && !ct->begun)
+		put_bdat(c, &c->iov[n++]);
 	if (len) {
 		note_end(ct, data, len);
 		c->iov[n++] = (struct iovec){data, len};
 	}
 	ct->sending = len != 0;
+	if (last && !ct->chunked)
+		put_dot(ct, &c->iov[n++]);
 	if (last)
-		send_dot(c, &c->iov[n++]);
+		content_ends(c);
 	sluice_assert(n);
 	connection_sendv(c, n);
 }

@@ -152,6 +152,8 @@ struct content {
 	bool sending;      /* `first` (stuffing: 1) is on the wire */
 	bool stuff;
 	bool streamed; /* hashed piece by piece */
+	bool chunked;  /* one BDAT, unstuffed, no final dot */
+	bool begun;    /* the BDAT command has gone */
 	char end[2];   /* last two bytes sent */
 	struct smtp_stuffer stuffer;
 };
@@ -353,14 +355,16 @@ void session_garbage(struct connection *c);
 void session_pump(struct connection *c);
 void session_settle(struct connection *c);
 
-/* message.c */
+/* record.c */
 int message_begin(struct connection *c, const struct delivery_message *m);
+void message_release(struct connection *c);
+void message_unreadable(struct connection *c, int res);
+
+/* message.c */
 void message_commands(struct connection *c);
 /* Tells the owner of the attempt, if MAIL is out and it has not been told. */
 void message_attempt(struct connection *c);
 void message_ask(struct connection *c);
-void message_release(struct connection *c);
-void message_unreadable(struct connection *c, int res);
 /* The connection is gone, `why` in c->detail: ends the message accordingly. */
 void message_lost(struct connection *c, uint8_t phase, bool closed);
 

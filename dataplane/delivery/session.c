@@ -158,6 +158,8 @@ static void act(struct connection *c, const struct dialogue_step *step,
 	default:
 		break;
 	}
+	if (step->content)
+		message_ask(c);
 }
 
 /* Said without being asked, before or between messages. A receiver that takes
@@ -182,7 +184,12 @@ static void hung_up(struct connection *c, uint8_t phase)
 /* Replies that end the session without being about a message. True = done. */
 static bool ended(struct connection *c, const struct dialogue_step *step)
 {
-	switch ((enum dialogue_action)step->action) {
+	uint8_t action = step->action;
+
+	if (action == DIALOGUE_ACCEPTED && c->dialogue.chunked &&
+	    smtp_reply_is_of_address(&c->parser.reply))
+		action = DIALOGUE_GARBAGE;
+	switch ((enum dialogue_action)action) {
 	case DIALOGUE_NOT_SERVED:
 		not_served(c, step->phase);
 		return true;

@@ -57,6 +57,16 @@ int smtp_write_verb(struct smtp_writer *w, const char *verb)
 	return put_end(w, start);
 }
 
+int smtp_write_bdat_last(struct smtp_writer *w, uint64_t bytes)
+{
+	uint32_t start = w->len;
+
+	put_text(w, "BDAT ");
+	put_number(w, bytes);
+	put_text(w, " LAST");
+	return put_end(w, start);
+}
+
 int smtp_write_hello(struct smtp_writer *w, const char *verb, const char *name)
 {
 	uint32_t start = w->len;

@@ -36,6 +36,8 @@ int smtp_write_verb(struct smtp_writer *w, const char *verb);
 int smtp_write_hello(struct smtp_writer *w, const char *verb, const char *name);
 int smtp_write_mail(struct smtp_writer *w, const struct smtp_mail *m,
 		    const struct smtp_extensions *offered);
+/* BDAT with all of the content to follow it at once (RFC 3030). */
+int smtp_write_bdat_last(struct smtp_writer *w, uint64_t bytes);
 int smtp_write_rcpt(struct smtp_writer *w, const struct envelope_rcpt *r,
 		    const struct smtp_extensions *offered);
 

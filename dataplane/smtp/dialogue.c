@@ -84,6 +84,12 @@ void dialogue_begin(struct dialogue *d, uint32_t rcpt_count)
 	d->rcpt_count = rcpt_count;
 }
 
+void dialogue_chunked(struct dialogue *d)
+{
+	sluice_assert(d->state == DIALOGUE_MAIL && !d->awaited);
+	d->chunked = true;
+}
+
 void dialogue_sent(struct dialogue *d, enum dialogue_state command,
 		   uint32_t count)
 {
@@ -162,10 +168,12 @@ static void on_rcpt(struct dialogue *d, bool ok, struct dialogue_step *out)
 	d->rcpt_accepted += ok;
 	if (d->rcpt_answered < d->rcpt_count)
 		return;
-	if (d->rcpt_accepted)
-		d->state = DIALOGUE_DATA;
-	else
+	if (!d->rcpt_accepted) {
 		drain(d, out);
+		return;
+	}
+	d->state = d->chunked ? DIALOGUE_CONTENT : DIALOGUE_DATA;
+	out->content = d->chunked;
 }
 
 /* 354. Without a recipient the receiver waits for content all the same. */
@@ -190,7 +198,8 @@ static void on_eom(struct dialogue *d, uint8_t action,
 		   struct dialogue_step *out)
 {
 	out->action = action;
-	d->in_transaction = false;
+	/* After a chunk that failed RSET is due (RFC 3030 2). */
+	d->in_transaction = d->chunked && action == DIALOGUE_REFUSED;
 	message_over(d, out);
 }
 
@@ -298,6 +307,7 @@ void dialogue_reply(struct dialogue *d, uint16_t code,
 		apply(d, table[d->state].on[code / 100 - 2], out);
 	if (code == 421) {
 		out->hang_up = true;
+		out->content = false;
 		d->state = DIALOGUE_CLOSED;
 	}
 }

@@ -54,6 +54,7 @@ struct dialogue {
 	bool mail_refused;
 	bool data_sent;
 	bool in_transaction; /* MAIL accepted, not ended by a dot */
+	bool chunked;        /* BDAT instead of DATA, with the content */
 	uint32_t awaited;    /* replies to commands that were sent */
 	uint32_t rcpt_count;
 	uint32_t rcpt_sent;
@@ -68,12 +69,17 @@ struct dialogue_step {
 	bool message_over; /* no reply of this message is to come; send RSET
 			    * if `reset`, else the connection is idle */
 	bool reset;
+	bool content; /* after the action: chunked content may go */
 	uint32_t rcpt;
 };
 
 void dialogue_init(struct dialogue *d);
 /* A message begins; MAIL is sent next. */
 void dialogue_begin(struct dialogue *d, uint32_t rcpt_count);
+/* The message that has begun goes by BDAT. There is no 354 that would tell that
+ * replies and commands are still in step: the owner has to look at the reply
+ * to the last chunk itself, see smtp_reply_is_of_address(). */
+void dialogue_chunked(struct dialogue *d);
 /* The command that `d->state` waits for (or several) goes out. */
 void dialogue_sent(struct dialogue *d, enum dialogue_state command,
 		   uint32_t count);

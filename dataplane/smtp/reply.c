@@ -27,6 +27,11 @@ void smtp_reply_parser_init(struct smtp_reply_parser *p)
 	memset(p, 0, sizeof(*p));
 }
 
+bool smtp_reply_is_of_address(const struct smtp_reply *r)
+{
+	return r->enhanced[0] && r->enhanced[1] == 1;
+}
+
 bool smtp_reply_is_whole(const struct smtp_reply_parser *p)
 {
 	return p->state == REPLY_DONE;

@@ -57,6 +57,8 @@ void smtp_reply_parser_init(struct smtp_reply_parser *p);
 int smtp_reply_parse(struct smtp_reply_parser *p, const char *data, size_t len,
 		     size_t *used);
 
+/* Its enhanced code is about an address (x.1.x): no answer to content. */
+bool smtp_reply_is_of_address(const struct smtp_reply *r);
 /* p->reply is the last reply and nothing of another one has come. */
 bool smtp_reply_is_whole(const struct smtp_reply_parser *p);
 

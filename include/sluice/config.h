@@ -101,6 +101,7 @@ struct config {
 			data_command_ns, data_ns, eom_ns, quit_ns, idle_ns;
 		uint64_t command_ns; /* of those not named; 0 = not given */
 		uint32_t connections_total;
+		bool chunking; /* BDAT where offered, instead of DATA */
 		uint16_t port; /* 25; tests use another */
 	} delivery;
 	struct {

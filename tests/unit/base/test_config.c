@@ -57,7 +57,7 @@ static const char everything[] =
 	"delivery: {connect: 1s, greeting: 2s, command: 3s, data: 4s,\n"
 	"           ehlo: 6s, mail: 7s, rcpt: 8s, data_command: 9s,\n"
 	"           quit: 10s, eom: 5s, idle: 500ms, connections: 9,\n"
-	"           port: 2526}\n"
+	"           port: 2526, chunking: offered}\n"
 	"log: {level: debug, format: text}\n"
 	"classify: {rules: /etc/sluice/replies.yaml}\n"
 	"listen:\n"
@@ -95,6 +95,7 @@ static void timeouts_are_those_of_the_standard(void **state)
 	assert_int_equal(c->delivery.data_command_ns, 120 * NS_PER_S);
 	assert_int_equal(c->delivery.data_ns, 180 * NS_PER_S);
 	assert_int_equal(c->delivery.eom_ns, 600 * NS_PER_S);
+	assert_false(c->delivery.chunking);
 	config_destroy(&c);
 	c = parse("delivery: {rcpt: 2s, command: 1s}\n");
 	assert_int_equal(c->delivery.ehlo_ns, 1 * NS_PER_S);
@@ -135,6 +136,7 @@ static void every_key_arrives(void **state)
 	assert_int_equal(c->delivery.rcpt_ns, 8 * NS_PER_S);
 	assert_int_equal(c->delivery.data_command_ns, 9 * NS_PER_S);
 	assert_int_equal(c->delivery.quit_ns, 10 * NS_PER_S);
+	assert_true(c->delivery.chunking);
 	assert_int_equal(c->delivery.idle_ns, 500 * NS_PER_MS);
 	assert_int_equal(c->delivery.connections_total, 9);
 	assert_int_equal(c->delivery.port, 2526);

@@ -4,6 +4,7 @@
  */
 #include "delivery_room.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <ftw.h>
 #include <stdio.h>
@@ -262,9 +263,9 @@ static void write_content(struct room *r, struct spool_message *m,
 	}
 }
 
-struct room_message *room_store_env(struct room *r, struct envelope *env,
-				    const char *content, size_t len,
-				    uint32_t flags)
+struct room_message *room_store_pieces(struct room *r, struct envelope *env,
+				       const char *piece, size_t len,
+				       uint32_t count, uint32_t flags)
 {
 	struct room_message *m = &r->messages[r->stored];
 	struct stored_wait w = {-EINPROGRESS, m};
@@ -273,7 +274,8 @@ struct room_message *room_store_env(struct room *r, struct envelope *env,
 
 	assert_true(r->stored < ROOM_MESSAGES_MAX);
 	assert_int_equal(spool_message_begin(r->sp, env, flags, &sm), 0);
-	write_content(r, sm, content, len);
+	for (uint32_t i = 0; i < count; i++)
+		write_content(r, sm, piece, len);
 	assert_int_equal(spool_message_finish(&sm, 0, on_stored, &w), 0);
 	while (w.res == -EINPROGRESS) {
 		(void)spool_step(r->sp);
@@ -293,6 +295,13 @@ struct room_message *room_store_env(struct room *r, struct envelope *env,
 	return m;
 }
 
+struct room_message *room_store_env(struct room *r, struct envelope *env,
+				    const char *content, size_t len,
+				    uint32_t flags)
+{
+	return room_store_pieces(r, env, content, len, 1, flags);
+}
+
 struct room_message *room_store(struct room *r, const char *const *rcpts,
 				uint32_t count, const char *content, size_t len,
 				uint32_t flags)
@@ -308,6 +317,23 @@ struct room_message *room_store(struct room *r, const char *const *rcpts,
 		list[i].address =
 			(struct text){rcpts[i], (uint32_t)strlen(rcpts[i])};
 	return room_store_env(r, &env, content, len, flags);
+}
+
+void room_segment(struct room *r, char *path, size_t size)
+{
+	char dir[128];
+	struct dirent *e;
+	DIR *d;
+
+	(void)snprintf(dir, sizeof(dir), "%s/spool/segments", r->dir);
+	d = opendir(dir);
+	assert_non_null(d);
+	path[0] = '\0';
+	while ((e = readdir(d)))
+		if (e->d_name[0] != '.')
+			(void)snprintf(path, size, "%s/%s", dir, e->d_name);
+	closedir(d);
+	assert_true(path[0]);
 }
 
 static void offer_all(struct room *r)

@@ -79,6 +79,12 @@ struct room_message *room_store(struct room *r, const char *const *rcpts,
 struct room_message *room_store_env(struct room *r, struct envelope *env,
 				    const char *content, size_t len,
 				    uint32_t flags);
+/* Its content is `piece`, `count` times. */
+struct room_message *room_store_pieces(struct room *r, struct envelope *env,
+				       const char *piece, size_t len,
+				       uint32_t count, uint32_t flags);
+/* Path of the (last) segment file. */
+void room_segment(struct room *r, char *path, size_t size);
 /* Turns the loop until *counter >= n; fails the test after 20 s. */
 void room_run(struct room *r, const uint32_t *counter, uint32_t n);
 void room_run_for(struct room *r, uint64_t span_ns);

@@ -309,17 +309,47 @@ static void note_command(struct session *s, size_t len)
 	pthread_mutex_unlock(&r->lock);
 }
 
+/* BDAT with all of it. What was there before is forgotten. */
+static bool chunk(struct session *s, const char *line)
+{
+	const struct fake_rule *rule;
+	size_t left = strtoul(line + 5, NULL, 10);
+
+	if (left && !s->len && !more_input(s))
+		return false;
+	rule = find_rule(s->r, AT_CONTENT);
+	if (rule && !follow(s, rule, ""))
+		return false;
+	pthread_mutex_lock(&s->r->lock);
+	s->r->content_len = 0;
+	pthread_mutex_unlock(&s->r->lock);
+	while (left) {
+		size_t n = left < s->len ? left : s->len;
+
+		keep_content(s, n);
+		take_input(s, n);
+		left -= n;
+		if (left && !more_input(s))
+			return false;
+	}
+	return answer(s, AT_EOM) && answer(s, AT_IDLE);
+}
+
 static bool command(struct session *s)
 {
-	char *lf;
+	char *lf, line[64] = "";
 	enum fake_at at;
 
 	while (!(lf = memchr(s->input, '\n', s->len)))
 		if (!more_input(s))
 			return false;
 	at = event_of(s->input);
+	(void)snprintf(line, sizeof(line), "%.*s", (int)(lf - s->input),
+		       s->input);
 	note_command(s, (size_t)(lf + 1 - s->input));
 	take_input(s, (size_t)(lf + 1 - s->input));
+	if (strncasecmp(line, "BDAT ", 5) == 0)
+		return chunk(s, line);
 	if (!at)
 		return say(s, "500 5.5.2 what\r\n", 100);
 	if (!answer(s, at) || at == AT_QUIT)

@@ -53,7 +53,8 @@ static void check_next_message(const struct oddity *o, struct room *r,
 			 fake_receiver_connections(f), o->connections);
 }
 
-static void run_oddity(const struct oddity *o, enum room_go go)
+static void run_oddity(const struct oddity *o, enum room_go go,
+		       void (*change)(struct room *r))
 {
 	struct fake_options fo = {.offers = o->offers,
 				  .rules = o->rules,
@@ -64,6 +65,8 @@ static void run_oddity(const struct oddity *o, enum room_go go)
 
 	room_open(&r, fake_receiver_port(f));
 	r.go = go;
+	if (change)
+		change(&r);
 	room_start(&r);
 	(void)room_store(&r, five, o->rcpts, small, sizeof(small) - 1, 0);
 	room_run(&r, o->results ? &r.done : &r.failed, 1);
@@ -75,8 +78,14 @@ static void run_oddity(const struct oddity *o, enum room_go go)
 	fake_receiver_stop(&f);
 }
 
-void oddities_run(const struct oddity *list, size_t count)
+void oddities_run_with(const struct oddity *list, size_t count,
+		       void (*change)(struct room *r))
 {
 	for (size_t i = 0; i < count; i++)
-		run_oddity(&list[i], i % 2 ? GO_LATER : GO_NOW);
+		run_oddity(&list[i], i % 2 ? GO_LATER : GO_NOW, change);
+}
+
+void oddities_run(const struct oddity *list, size_t count)
+{
+	oddities_run_with(list, count, NULL);
 }

@@ -25,5 +25,8 @@ struct oddity {
 };
 
 void oddities_run(const struct oddity *list, size_t count);
+/* `change` may change the config before delivery starts. */
+void oddities_run_with(const struct oddity *list, size_t count,
+		       void (*change)(struct room *r));
 
 #endif

@@ -4,13 +4,10 @@
  */
 #include "delivery_room.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "smtp/stuffing.h"
@@ -300,30 +297,13 @@ static void bad_address_is_unsendable_alone(void **state)
 	teardown(&s);
 }
 
-static void find_segment(struct setup *s, char *path, size_t size)
-{
-	char dir[128];
-	struct dirent *e;
-	DIR *d;
-
-	(void)snprintf(dir, sizeof(dir), "%s/spool/segments", s->r.dir);
-	d = opendir(dir);
-	assert_non_null(d);
-	path[0] = '\0';
-	while ((e = readdir(d)))
-		if (e->d_name[0] != '.')
-			(void)snprintf(path, size, "%s/%s", dir, e->d_name);
-	closedir(d);
-	assert_true(path[0]);
-}
-
 static void damage(struct setup *s, const struct room_message *m,
 		   uint64_t from_start)
 {
 	char path[512], c;
 	int fd;
 
-	find_segment(s, path, sizeof(path));
+	room_segment(&s->r, path, sizeof(path));
 	fd = open(path, O_RDWR);
 	assert_true(fd >= 0);
 	assert_int_equal(
@@ -362,105 +342,6 @@ static void damaged_record_is_never_delivered(void **state)
 		free(c);
 		teardown(&s);
 	}
-}
-
-/* 1 = the record lies in the page cache, 0 = it does not, -1 = this file system
- * does not tell. */
-static int record_cached(struct setup *s, const struct room_message *m)
-{
-	char path[512], buf[64];
-	struct iovec iov = {buf, sizeof(buf)};
-	ssize_t n;
-	int fd, error;
-
-	find_segment(s, path, sizeof(path));
-	fd = open(path, O_RDONLY);
-	assert_true(fd >= 0);
-	n = preadv2(fd, &iov, 1, (off_t)m->m.place.offset, RWF_NOWAIT);
-	error = errno;
-	(void)close(fd);
-	if (n == (ssize_t)sizeof(buf))
-		return 1;
-	return n < 0 && error == EAGAIN ? 0 : -1;
-}
-
-static void drop_cache(struct setup *s)
-{
-	char path[512];
-	int fd;
-
-	find_segment(s, path, sizeof(path));
-	fd = open(path, O_RDONLY);
-	assert_true(fd >= 0);
-	assert_int_equal(fdatasync(fd), 0);
-	assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
-	(void)close(fd);
-}
-
-/* An idle connection, and a message that has not been offered yet. */
-static struct room_message *offer_prepare(struct setup *s)
-{
-	struct room_message *m;
-
-	setup(s, NULL);
-	room_start(&s->r);
-	(void)room_store(&s->r, rcpt, 1, small, sizeof(small) - 1, 0);
-	m = room_store(&s->r, rcpt, 1, small, sizeof(small) - 1, 0);
-	s->r.stored--;
-	room_run(&s->r, &s->r.done, 1);
-	while (!delivery_ready(s->r.d, 0, 0, 0))
-		room_turn(&s->r);
-	s->r.results[0] = '\0';
-	return m;
-}
-
-static uint64_t offer_one(struct setup *s, const struct room_message *m)
-{
-	struct delivery_stats stats;
-
-	assert_int_equal(delivery_offer(s->r.d, 0, 0, 0, &m->m), 0);
-	s->r.stored++;
-	s->r.offered++;
-	delivery_stats(s->r.d, &stats);
-	return stats.messages;
-}
-
-/* A token is spent for the offer: so MAIL must not wait for a disk that need
- * not be asked. Nothing is told from inside the call. */
-static void mail_is_written_in_the_turn_of_the_offer(void **state)
-{
-	struct setup s;
-	struct room_message *m = offer_prepare(&s);
-	int cached = record_cached(&s, m);
-
-	if (cached == 1) {
-		assert_int_equal(offer_one(&s, m), 2);
-		assert_int_equal(s.r.attempts, 1);
-		room_run(&s.r, &s.r.done, 2);
-		assert_int_equal(s.r.attempts, 2);
-		assert_string_equal(s.r.results, "0:accepted/eom/250");
-	}
-	teardown(&s);
-	if (cached != 1)
-		skip();
-}
-
-static void record_that_is_not_in_memory_is_read_first(void **state)
-{
-	struct setup s;
-	struct room_message *m = offer_prepare(&s);
-	int cached;
-
-	drop_cache(&s);
-	cached = record_cached(&s, m);
-	if (cached == 0) {
-		assert_int_equal(offer_one(&s, m), 1);
-		room_run(&s.r, &s.r.done, 2);
-		assert_string_equal(s.r.results, "0:accepted/eom/250");
-	}
-	teardown(&s);
-	if (cached != 0)
-		skip();
 }
 
 /* Another message lies there now (reclaim, a stale place). */
@@ -579,8 +460,6 @@ int main(void)
 		cmocka_unit_test(parameters_are_asked_for_where_offered),
 		cmocka_unit_test(bad_address_is_unsendable_alone),
 		cmocka_unit_test(damaged_record_is_never_delivered),
-		cmocka_unit_test(mail_is_written_in_the_turn_of_the_offer),
-		cmocka_unit_test(record_that_is_not_in_memory_is_read_first),
 		cmocka_unit_test(record_of_another_message_is_not_sent),
 		cmocka_unit_test(recipient_that_is_not_there_is_unsendable),
 		cmocka_unit_test(many_recipients_go_in_one_transaction),

@@ -272,6 +272,21 @@ static void bad_commands_are_told_what_is_wrong(void **state)
 	}
 }
 
+static void bdat_names_its_bytes(void **state)
+{
+	char out[64];
+	struct smtp_writer w = {out, sizeof(out), 0};
+
+	assert_int_equal(smtp_write_bdat_last(&w, 12345678901), 0);
+	assert_int_equal(smtp_write_bdat_last(&w, 0), 0);
+	assert_int_equal(w.len, 36);
+	assert_memory_equal(out, "BDAT 12345678901 LAST\r\nBDAT 0 LAST\r\n",
+			    w.len);
+	w.size = w.len + 4;
+	assert_int_equal(smtp_write_bdat_last(&w, 1), -ENOSPC);
+	assert_int_equal(w.len, 36);
+}
+
 /* What our writer says, our parser understands, as the same address. */
 static void written_commands_can_be_read(void **state)
 {
@@ -300,6 +315,7 @@ int main(void)
 		cmocka_unit_test(a_command_is_written_whole_or_not_at_all),
 		cmocka_unit_test(parameters_go_only_where_offered),
 		cmocka_unit_test(dsn_of_a_recipient_is_written),
+		cmocka_unit_test(bdat_names_its_bytes),
 		cmocka_unit_test(hello_names_are_checked),
 		cmocka_unit_test(good_commands_are_read),
 		cmocka_unit_test(bad_commands_are_told_what_is_wrong),

@@ -249,6 +249,47 @@ static void every_state_takes_every_code(void **state)
 	}
 }
 
+static void make_chunked(struct dialogue *d)
+{
+	make_idle(d);
+	dialogue_begin(d, 2);
+	dialogue_chunked(d);
+	dialogue_sent(d, DIALOGUE_MAIL, 1);
+	dialogue_sent(d, DIALOGUE_RCPT, 2);
+	(void)reply(d, 250);
+}
+
+/* Content follows the last RCPT's answer, if anybody was accepted. */
+static void chunks_follow_the_last_recipient(void **state)
+{
+	struct dialogue d;
+	struct dialogue_step s;
+
+	make_chunked(&d);
+	s = reply(&d, 250);
+	assert_false(s.content);
+	s = reply(&d, 550);
+	assert_int_equal(s.action, DIALOGUE_RCPT_REFUSED);
+	assert_true(s.content);
+	assert_int_equal(d.state, DIALOGUE_CONTENT);
+	dialogue_sent(&d, DIALOGUE_EOM, 1);
+	s = reply(&d, 552);
+	assert_int_equal(s.action, DIALOGUE_REFUSED);
+	assert_true(s.message_over);
+	assert_true(s.reset); /* RFC 3030: the receiver's state is unknown */
+	make_chunked(&d);
+	(void)reply(&d, 550);
+	s = reply(&d, 450);
+	assert_false(s.content);
+	assert_true(s.message_over);
+	assert_true(s.reset);
+	make_chunked(&d);
+	(void)reply(&d, 250);
+	s = reply(&d, 421);
+	assert_true(s.hang_up);
+	assert_false(s.content);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -262,6 +303,7 @@ int main(void)
 		cmocka_unit_test(unasked_replies_are_garbage),
 		cmocka_unit_test(refusal_in_mid_content_counts),
 		cmocka_unit_test(shifted_replies_are_noticed),
+		cmocka_unit_test(chunks_follow_the_last_recipient),
 		cmocka_unit_test(every_state_takes_every_code),
 	};
 
