@@ -27,10 +27,10 @@ static void content_goes_as_it_lies_on_disk(void **state)
 	room_start(&r);
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		size_t len = sizes[i], got;
-		char *c = malloc(len + 4);
+		char *c = malloc(len + 3);
 		const char *at;
 
-		for (size_t k = 0; k < len + 3; k += 3)
+		for (size_t k = 0; k < len; k += 3)
 			memcpy(c + k, ".\r\n", 3);
 		r.go = i % 2 ? GO_NOW : GO_LATER;
 		(void)room_store(&r, rcpt, 1, c, len, SPOOL_NEEDS_STUFFING);
