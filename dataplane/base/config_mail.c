@@ -11,10 +11,17 @@
 #include <unistd.h>
 
 #include "config_priv.h"
+#include "sluice/clock.h"
 #include "sluice/domain.h"
 
 #define SIZE_DEFAULT_BYTES (50ULL << 20)
 #define LISTEN_PORT        25
+#define SESSIONS_DEFAULT   1000
+#define RCPTS_DEFAULT      1000
+#define ERRORS_DEFAULT     20
+#define TIMEOUT_DEFAULT_NS (300 * NS_PER_S)
+#define SESSION_DEFAULT_NS (14400 * NS_PER_S)
+#define LIMIT_MAX          100000
 
 /* Prefixes that are wide and still closed: nobody routes them from outside. */
 static const char *const private_wide[] = {"fc00::/7", "fe80::/10"};
@@ -61,6 +68,23 @@ static int read_prefix(struct config_reader *r, const struct config_node *n,
 	return 0;
 }
 
+static int read_prefixes(struct config_reader *r, const struct config_node *n,
+			 struct addr_prefix **list, uint32_t *count)
+{
+	int res = config_want(r, n, NODE_LIST);
+	if (res != 0)
+		return res;
+	*list = config_alloc(r->arena, n->count * sizeof(**list));
+	if (*list == NULL)
+		return config_out_of_memory(r);
+	for (const struct config_node *it = n->first; it; it = it->next) {
+		res = read_prefix(r, it, &(*list)[(*count)++]);
+		if (res != 0)
+			return res;
+	}
+	return 0;
+}
+
 static int read_allow(struct config_reader *r, const struct config_node *n,
 		      void *to)
 {
@@ -69,18 +93,39 @@ static int read_allow(struct config_reader *r, const struct config_node *n,
 		return config_fail(r, n,
 				   "'allow' is empty, so nobody could "
 				   "send; name your networks");
-	int res = config_want(r, n, NODE_LIST);
-	if (res != 0)
-		return res;
-	l->allow = config_alloc(r->arena, n->count * sizeof(*l->allow));
-	if (l->allow == NULL)
-		return config_out_of_memory(r);
-	for (const struct config_node *it = n->first; it; it = it->next) {
-		res = read_prefix(r, it, &l->allow[l->allow_count++]);
-		if (res != 0)
-			return res;
-	}
-	return 0;
+	return read_prefixes(r, n, &l->allow, &l->allow_count);
+}
+
+static int read_trust(struct config_reader *r, const struct config_node *n,
+		      void *to)
+{
+	struct config_listen *l = to;
+	if (config_node_empty(n))
+		return 0;
+	return read_prefixes(r, n, &l->trust, &l->trust_count);
+}
+
+static int read_limit(struct config_reader *r, const struct config_node *n,
+		      void *to)
+{
+	return config_read_number(r, n, 1, LIMIT_MAX, to);
+}
+
+static int read_limit_or_none(struct config_reader *r,
+			      const struct config_node *n, void *to)
+{
+	return config_read_number(r, n, 0, 1000000, to);
+}
+
+static int read_bare_newline(struct config_reader *r,
+			     const struct config_node *n, void *to)
+{
+	static const char *const words[] = {"reject", "normalise", NULL};
+	uint32_t i;
+	int res = config_read_word(r, n, words, &i);
+	if (res == 0)
+		*(uint8_t *)to = (uint8_t)i;
+	return res;
 }
 
 static int read_listen_address(struct config_reader *r,
@@ -101,8 +146,25 @@ static const struct config_key keys_listen[] = {
 	{"address", read_listen_address,
 	 offsetof(struct config_listen, address), NULL},
 	{"allow", read_allow, 0, NULL},
+	{"trust", read_trust, 0, NULL},
 	{"max_size", config_read_size,
 	 offsetof(struct config_listen, size_max_bytes), NULL},
+	{"bare_newline", read_bare_newline,
+	 offsetof(struct config_listen, bare_newline), NULL},
+	{"sessions", read_limit, offsetof(struct config_listen, sessions_max),
+	 NULL},
+	{"sessions_per_client", read_limit,
+	 offsetof(struct config_listen, sessions_per_client), NULL},
+	{"messages", read_limit_or_none,
+	 offsetof(struct config_listen, messages_max), NULL},
+	{"recipients", read_limit, offsetof(struct config_listen, rcpts_max),
+	 NULL},
+	{"errors", read_limit, offsetof(struct config_listen, errors_max),
+	 NULL},
+	{"timeout", config_read_duration,
+	 offsetof(struct config_listen, timeout_ns), NULL},
+	{"session_time", config_read_duration,
+	 offsetof(struct config_listen, session_ns), NULL},
 	{NULL, NULL, 0, NULL},
 };
 
@@ -125,6 +187,11 @@ static int read_listen(struct config_reader *r, const struct config_node *n,
 	if (res != 0)
 		return res;
 	l->size_max_bytes = SIZE_DEFAULT_BYTES;
+	l->sessions_max = SESSIONS_DEFAULT;
+	l->rcpts_max = RCPTS_DEFAULT;
+	l->errors_max = ERRORS_DEFAULT;
+	l->timeout_ns = TIMEOUT_DEFAULT_NS;
+	l->session_ns = SESSION_DEFAULT_NS;
 	res = config_read_map(r, n, keys_listen, l, "listen");
 	if (res != 0)
 		return res;

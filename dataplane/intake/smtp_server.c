@@ -10,6 +10,7 @@
 #include "intake/smtp_server.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,12 +25,16 @@
 #define RCPTS_DEFAULT    1000u
 #define ERRORS_DEFAULT   20u
 #define TIMEOUT_DEFAULT  (300 * NS_PER_S)
+#define SESSION_DEFAULT  (14400 * NS_PER_S)
 #define STUCK_NS         (2 * NS_PER_S)
 #define ACCEPT_AGAIN_NS  (100 * NS_PER_MS)
 #define BACKLOG          1024
 
+static const char stopping[] = "421 4.3.2 shutting down";
 static const char too_many[] =
-	"421 4.3.2 too many connections, come back later\r\n";
+	"421 4.3.2 too many connections, come back later";
+static const char too_many_of_client[] =
+	"421 4.7.0 too many connections from your address";
 
 static void options_fill(struct smtp_server *s,
 			 const struct smtp_server_options *o)
@@ -39,12 +44,12 @@ static void options_fill(struct smtp_server *s,
 		s->opt.sessions_max = SESSIONS_DEFAULT;
 	if (!s->opt.rcpts_max)
 		s->opt.rcpts_max = RCPTS_DEFAULT;
-	if (s->opt.rcpts_max > ENVELOPE_RCPTS_MAX)
-		s->opt.rcpts_max = ENVELOPE_RCPTS_MAX;
 	if (!s->opt.errors_max)
 		s->opt.errors_max = ERRORS_DEFAULT;
 	if (!s->opt.timeout_ns)
 		s->opt.timeout_ns = TIMEOUT_DEFAULT;
+	if (!s->opt.session_ns)
+		s->opt.session_ns = SESSION_DEFAULT;
 	snprintf(s->host, sizeof(s->host), "%s", o->host);
 	s->opt.host = s->host;
 }
@@ -64,8 +69,9 @@ int smtp_server_create(struct smtp_server **out, struct io *io,
 	s->ops = *ops;
 	s->user = user;
 	options_fill(s, o);
-	s->sessions =
-		calloc(s->opt.sessions_max, sizeof(struct smtp_session *));
+	s->next_trace = clock_realtime_ns();
+	s->sessions = calloc(s->opt.sessions_max + SMTP_REFUSALS_MAX,
+			     sizeof(struct smtp_session *));
 	if (!s->sessions) {
 		free(s);
 		return -ENOMEM;
@@ -98,7 +104,7 @@ static struct smtp_session *session_make(struct smtp_server *s)
 {
 	struct smtp_session *n;
 
-	if (s->session_count == s->opt.sessions_max)
+	if (s->session_count == s->opt.sessions_max + SMTP_REFUSALS_MAX)
 		return NULL;
 	n = malloc(sizeof(*n));
 	if (!n || envelope_build_init(&n->build, ENVELOPE_TEXT_MAX)) {
@@ -125,11 +131,58 @@ void smtp_session_release(struct smtp_session *s)
 {
 	struct smtp_server *server = s->server;
 
-	sluice_assert(server->stats.sessions_now > 0);
-	server->stats.sessions_now--;
+	if (s->refused) {
+		sluice_assert(server->refusing > 0);
+		server->refusing--;
+	} else {
+		sluice_assert(server->stats.sessions_now > 0);
+		server->stats.sessions_now--;
+		s->listener->sessions_now--;
+	}
 	s->fd = -1;
 	s->next_free = server->free;
 	server->free = s;
+}
+
+static bool client_has_too_many(const struct smtp_listener *l,
+				const struct addr *a)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < l->server->session_count; i++) {
+		const struct smtp_session *n = l->server->sessions[i];
+
+		count += n->fd >= 0 && !n->refused && n->listener == l &&
+			 addr_equal_host(&n->peer, a);
+	}
+	return count >= l->limits.sessions_per_client;
+}
+
+/* Why this client gets no session; NULL = it does. */
+static const char *client_refusal(const struct smtp_listener *l,
+				  const struct addr *a)
+{
+	const struct smtp_server *s = l->server;
+
+	if (s->stopping)
+		return stopping;
+	if (s->stats.sessions_now >= s->opt.sessions_max ||
+	    l->sessions_now >= l->limits.sessions)
+		return too_many;
+	if (l->limits.sessions_per_client < l->limits.sessions &&
+	    client_has_too_many(l, a))
+		return too_many_of_client;
+	return NULL;
+}
+
+/* More than we have room to be polite to. */
+static void client_drop(struct smtp_server *s, int fd)
+{
+	/* One packet into an empty socket: it fits or is lost. */
+	(void)!send(fd, too_many, sizeof(too_many) - 1,
+		    MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)!send(fd, "\r\n", 2, MSG_DONTWAIT | MSG_NOSIGNAL);
+	io_close_fd(s->io, fd);
 }
 
 static void client_accept(struct smtp_listener *l, int fd)
@@ -137,21 +190,29 @@ static void client_accept(struct smtp_listener *l, int fd)
 	struct smtp_server *s = l->server;
 	struct addr peer = {0};
 	socklen_t len = sizeof(peer);
-	struct smtp_session *n = NULL;
+	struct smtp_session *n;
+	const char *refusal;
 
-	if (!getpeername(fd, &peer.sa, &len) && !s->stopping)
-		n = session_take(s);
-	if (!n) {
-		s->stats.refused_sessions++;
-		/* One packet into an empty socket: it fits or is lost. */
-		(void)!send(fd, too_many, sizeof(too_many) - 1,
-			    MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (getpeername(fd, &peer.sa, &len)) { /* gone already */
 		io_close_fd(s->io, fd);
 		return;
 	}
-	s->stats.sessions++;
-	s->stats.sessions_now++;
-	smtp_session_start(n, fd, &peer, l->config);
+	refusal = client_refusal(l, &peer);
+	s->stats.refused_sessions += refusal != NULL;
+	n = !refusal || s->refusing < SMTP_REFUSALS_MAX ? session_take(s)
+							: NULL;
+	if (!n) {
+		client_drop(s, fd);
+		return;
+	}
+	if (refusal) {
+		s->refusing++;
+	} else {
+		s->stats.sessions++;
+		s->stats.sessions_now++;
+		l->sessions_now++;
+	}
+	smtp_session_start(n, fd, &peer, l, refusal);
 }
 
 static void accepted(struct io_op *op, int res, uint32_t flags,
@@ -193,6 +254,8 @@ static int socket_listen(const struct addr *a, struct err *e)
 	if (fd < 0)
 		return err_set(e, -errno, "socket: %s", err_name(errno));
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	/* Replies are small and waited for; accepted sockets inherit it. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (a->sa.sa_family == AF_INET6)
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one,
 				 sizeof(one));
@@ -206,14 +269,42 @@ static int socket_listen(const struct addr *a, struct err *e)
 }
 
 /* Promise: an open relay is refused, not warned of. */
-static int allow_check(const struct config_listen *l, struct err *e)
+static int list_check(const struct addr_prefix *list, uint32_t count,
+		      const char *name, struct err *e)
 {
-	for (uint32_t i = 0; i < l->allow_count; i++)
-		if (!l->allow[i].bits)
+	for (uint32_t i = 0; i < count; i++)
+		if (!list[i].bits)
 			return err_set(e, -EINVAL,
-				       "listen: \"allow\" names the whole "
-				       "Internet: that is an open relay");
+				       "listen: \"%s\" names the whole "
+				       "Internet: that is an open relay",
+				       name);
 	return 0;
+}
+
+static uint32_t number_or(uint32_t n, uint32_t otherwise)
+{
+	return n ? n : otherwise;
+}
+
+static void limits_fill(struct smtp_limits *l, const struct smtp_server *s,
+			const struct config_listen *c)
+{
+	const struct smtp_server_options *o = &s->opt;
+
+	*l = (struct smtp_limits){
+		.sessions = number_or(c->sessions_max, o->sessions_max),
+		.messages = c->messages_max,
+		.rcpts = number_or(c->rcpts_max, o->rcpts_max),
+		.errors = number_or(c->errors_max, o->errors_max),
+		.size_bytes = c->size_max_bytes,
+		.timeout_ns = c->timeout_ns ? c->timeout_ns : o->timeout_ns,
+		.session_ns = c->session_ns ? c->session_ns : o->session_ns,
+		.normalise = c->bare_newline == BARE_NORMALISE,
+	};
+	if (l->rcpts > ENVELOPE_RCPTS_MAX)
+		l->rcpts = ENVELOPE_RCPTS_MAX;
+	l->sessions_per_client =
+		number_or(c->sessions_per_client, (l->sessions + 1) / 2);
 }
 
 int smtp_server_listen(struct smtp_server *s, const struct config_listen *l,
@@ -226,13 +317,16 @@ int smtp_server_listen(struct smtp_server *s, const struct config_listen *l,
 	if (s->listener_count == SMTP_LISTENS_MAX)
 		return err_set(e, -EINVAL, "more than %u listeners",
 			       SMTP_LISTENS_MAX);
-	rc = allow_check(l, e);
+	rc = list_check(l->allow, l->allow_count, "allow", e);
+	if (!rc)
+		rc = list_check(l->trust, l->trust_count, "trust", e);
 	if (rc)
 		return rc;
 	fd = socket_listen(&l->address, e);
 	if (fd < 0)
 		return fd;
 	*n = (struct smtp_listener){.server = s, .config = l, .fd = fd};
+	limits_fill(&n->limits, s, l);
 	n->accept.done = accepted;
 	n->accept.user = n;
 	io_timer_init(&n->again, accept_again, n);
@@ -249,7 +343,7 @@ int smtp_server_listen(struct smtp_server *s, const struct config_listen *l,
 static bool session_waits(const struct smtp_session *s)
 {
 	return s->fd >= 0 && !s->dead &&
-	       (s->state == SMTP_STATE_OPEN || s->held);
+	       (s->state == SMTP_STATE_OPEN || s->content.held);
 }
 
 /* Sessions that wait for room try again. If for long nobody got any, the
@@ -265,7 +359,8 @@ void smtp_server_step(struct smtp_server *s)
 		if (!session_waits(s->sessions[i]))
 			continue;
 		smtp_session_run(s->sessions[i]);
-		if (session_waits(s->sessions[i]) && s->sessions[i]->held)
+		if (session_waits(s->sessions[i]) &&
+		    s->sessions[i]->content.held)
 			waiting = s->sessions[i];
 	}
 	if (!waiting) {
@@ -290,9 +385,14 @@ void smtp_server_stop(struct smtp_server *s)
 		if (l->accepting)
 			(void)io_cancel(s->io, &l->accept);
 	}
-	for (uint32_t i = 0; i < s->session_count; i++)
-		if (s->sessions[i]->fd >= 0)
-			smtp_session_run(s->sessions[i]);
+	for (uint32_t i = 0; i < s->session_count; i++) {
+		struct smtp_session *n = s->sessions[i];
+
+		if (n->fd < 0 || n->dead)
+			continue;
+		smtp_time_limit(n, SMTP_STOP_NS);
+		smtp_session_run(n);
+	}
 }
 
 bool smtp_server_idle(const struct smtp_server *s)
@@ -300,7 +400,7 @@ bool smtp_server_idle(const struct smtp_server *s)
 	for (uint32_t i = 0; i < s->listener_count; i++)
 		if (s->listeners[i].accepting)
 			return false;
-	return s->stats.sessions_now == 0;
+	return s->stats.sessions_now == 0 && s->refusing == 0;
 }
 
 uint16_t smtp_server_port(const struct smtp_server *s, uint32_t number)

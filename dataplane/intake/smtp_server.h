@@ -3,12 +3,14 @@
  * smtp_server.h - takes mail over SMTP from hosts that may relay.
  *
  * Role: worker, on the thread that also plays spool. ESMTP with PIPELINING,
- * SIZE, 8BITMIME, SMTPUTF8, ENHANCEDSTATUSCODES and DSN; no STARTTLS and no
- * AUTH: who may relay is decided by client address alone, everybody else gets
- * 550 5.7.1 at RCPT. 250 to a message means durable. Content is stored as it
- * came below one Received: line. Strict: a line ends with CRLF only; content
- * with a bare CR or LF is refused with 550 5.6.11 (the code that Exchange
- * uses for it) after its end, which only CRLF.CRLF is.
+ * SIZE, 8BITMIME, SMTPUTF8, ENHANCEDSTATUSCODES, CHUNKING and DSN, XCLIENT and
+ * XFORWARD from hosts in `trust`; no STARTTLS and no AUTH: who may relay is
+ * decided by client address (or what a trusted host says of it), everybody
+ * else gets 550 5.7.1 at RCPT. 250 to a message means durable. Content is
+ * stored as it came below one Received: line. Strict: a line ends with CRLF
+ * only; content with a bare CR or LF is refused with 550 5.6.11 (the code that
+ * Exchange uses for it) after its end, which only CRLF.CRLF is, or repaired
+ * with `bare_newline: normalise`.
  * Bound: `sessions_max` sessions, each with SMTP_SESSION_BYTES of buffers
  * (memory is touched only as it is used).
  */
@@ -26,14 +28,16 @@ struct smtp_server;
 struct spool;
 struct spool_stored;
 
-#define SMTP_SESSION_BYTES (80u << 10)
+#define SMTP_SESSION_BYTES (96u << 10)
 
 struct smtp_server_options {
 	const char *host;      /* greeting and Received:; copied */
-	uint32_t sessions_max; /* 1000 if 0; more get 421 */
-	uint32_t rcpts_max;    /* per message: 1000 if 0; more get 452 4.5.3 */
-	uint32_t errors_max;   /* per session: 20 if 0; then 421 */
-	uint64_t timeout_ns;   /* of silence: 5 minutes if 0; then 421 */
+	uint32_t sessions_max; /* of all: 1000 if 0; more get 421 */
+	/* For listeners whose config says 0: */
+	uint32_t rcpts_max;  /* per message: 1000 if 0; more get 452 4.5.3 */
+	uint32_t errors_max; /* per session: 20 if 0; then 421 */
+	uint64_t timeout_ns; /* for a command: 5 minutes if 0; then 421 */
+	uint64_t session_ns; /* for a session: 4 hours if 0; then 421 */
 };
 
 struct smtp_server_ops {

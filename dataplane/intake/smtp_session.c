@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * smtp_session.c - one connection: bytes in, replies out, time.
+ * smtp_session.c - one connection: bytes in, replies out, the end.
  *
  * Called by the io loop and by smtp_server_step(), role worker. Nothing is
  * received while input waits (for the spool, a commit, or the client to read
- * its replies): that is the back-pressure. Replies of one run go out in one
- * send.
- * Bound: SMTP_IN_BYTES of input, two buffers of replies.
+ * its replies): that is the back-pressure, and why recv is no multishot one,
+ * which takes from the socket what nobody has room for. Replies of one run go
+ * out in one send.
+ * The end of a session that we end: the last reply, a shutdown of our half,
+ * then what the client still sends is read and dropped, or its reset would
+ * take our last reply away from it.
+ * Bound: SMTP_IN_BYTES of input, two buffers of replies; SMTP_LINGER_NS and
+ * SMTP_LINGER_BYTES at the end.
  * Errors: end the session.
  */
 #include <errno.h>
@@ -17,8 +22,9 @@
 #include "intake/smtp_priv.h"
 #include "sluice/assert.h"
 #include "sluice/clock.h"
+#include "sluice/log.h"
 
-static bool out_room(const struct smtp_session *s)
+bool smtp_out_room(const struct smtp_session *s)
 {
 	return s->out.used[s->out.filling] + SMTP_REPLY_MAX <= SMTP_OUT_BYTES;
 }
@@ -41,24 +47,61 @@ void smtp_reply(struct smtp_session *s, const char *fmt, ...)
 	s->out.used[s->out.filling] = used;
 }
 
+void smtp_error_count(struct smtp_session *s)
+{
+	s->errors++;
+	if (s->errors == smtp_limits(s)->errors &&
+	    s->state < SMTP_STATE_CLOSING)
+		smtp_goodbye(s, "421 4.7.0 too many errors");
+}
+
+static void refusal_log(const struct smtp_session *s, const char *reply)
+{
+	char client[ADDR_TEXT_BYTES];
+
+	if (log_enabled(LOG_INFO_))
+		log_info("intake", "%s: %s", smtp_client_text(s, client),
+			 reply);
+}
+
 void smtp_complain(struct smtp_session *s, const struct smtp_complaint *c)
 {
 	char text[SMTP_REPLY_MAX - 2];
 
 	smtp_complaint_format(c, text, sizeof(text));
+	if (c->code == 521) {
+		smtp_goodbye(s, text);
+		return;
+	}
 	smtp_reply(s, "%s", text);
-	if (c->code >= 500 && ++s->errors >= s->server->opt.errors_max &&
-	    s->state != SMTP_STATE_CLOSING)
-		smtp_goodbye(s, "421 4.7.0 too many errors");
+	refusal_log(s, text);
+	if (c->code >= 500)
+		smtp_error_count(s);
+}
+
+void smtp_complain_as(struct smtp_session *s, uint16_t code, uint16_t subject,
+		      uint16_t detail, const char *text)
+{
+	struct smtp_complaint c = {
+		.code = code,
+		.enhanced = {code / 100, subject, detail},
+		.text = text,
+	};
+
+	smtp_complain(s, &c);
 }
 
 void smtp_goodbye(struct smtp_session *s, const char *line)
 {
+	sluice_assert(!s->committing);
 	smtp_reply(s, "%s", line);
+	if (line[0] != '2')
+		refusal_log(s, line);
 	if (s->message)
 		spool_message_abort(&s->message);
-	s->held = false;
+	s->content.held = false;
 	s->state = SMTP_STATE_CLOSING;
+	smtp_time_last(s, SMTP_STOP_NS);
 }
 
 /* Frees the session once nothing of it is in flight. */
@@ -77,7 +120,7 @@ void smtp_session_end(struct smtp_session *s)
 	s->dead = true;
 	if (s->message)
 		spool_message_abort(&s->message);
-	s->held = false;
+	s->content.held = false;
 	io_timer_cancel(io, &s->timer);
 	if (s->receiving)
 		(void)io_cancel(io, &s->recv);
@@ -95,12 +138,15 @@ static void sent(struct io_op *op, int res, uint32_t flags, const void *data)
 	(void)data;
 	s->out.sending = false;
 	s->out.used[!s->out.filling] = 0;
-	if (s->dead)
+	if (s->dead) {
 		smtp_session_reap(s);
-	else if (res < 0)
+	} else if (res < 0) {
 		smtp_session_end(s);
-	else
+	} else {
+		if (s->state < SMTP_STATE_CLOSING)
+			smtp_time_renew(s);
 		smtp_session_run(s);
+	}
 }
 
 static void send_start(struct smtp_session *s)
@@ -120,6 +166,15 @@ static void send_start(struct smtp_session *s)
 	o->filling = !n;
 }
 
+static void lingered(struct smtp_session *s, int res)
+{
+	s->lingered += (uint32_t)res;
+	if (s->lingered > SMTP_LINGER_BYTES)
+		smtp_session_end(s);
+	else
+		smtp_session_run(s);
+}
+
 static void received(struct io_op *op, int res, uint32_t flags,
 		     const void *data)
 {
@@ -130,15 +185,17 @@ static void received(struct io_op *op, int res, uint32_t flags,
 	s->receiving = false;
 	if (s->dead) {
 		smtp_session_reap(s);
-		return;
-	}
-	if (res <= 0) {
+	} else if (res <= 0) {
 		smtp_session_end(s);
-		return;
+	} else if (s->state == SMTP_STATE_LINGER) {
+		lingered(s, res);
+	} else {
+		s->in_len += (uint32_t)res;
+		if (s->state == SMTP_STATE_CONTENT ||
+		    s->state == SMTP_STATE_DISCARD)
+			smtp_time_earned(s, (uint32_t)res);
+		smtp_session_run(s);
 	}
-	s->in_len += (uint32_t)res;
-	s->heard_ns = io_now_ns(s->server->io);
-	smtp_session_run(s);
 }
 
 static void recv_start(struct smtp_session *s)
@@ -161,28 +218,67 @@ static void recv_start(struct smtp_session *s)
 		s->receiving = true;
 }
 
+/* The last reply is sent. */
+static void linger(struct smtp_session *s)
+{
+	if (s->state == SMTP_STATE_CLOSING) {
+		if (shutdown(s->fd, SHUT_WR)) {
+			smtp_session_end(s); /* nobody is there any more */
+			return;
+		}
+		s->state = SMTP_STATE_LINGER;
+		smtp_time_last(s, SMTP_LINGER_NS);
+	}
+	s->in_at = s->in_len = 0;
+	recv_start(s);
+}
+
+/* The start of a line that is too long; its end gets one reply. */
+static bool line_skip(struct smtp_session *s, size_t bytes)
+{
+	s->skipping = true;
+	s->skipped += (uint32_t)bytes;
+	s->in_at += (uint32_t)bytes;
+	if (s->skipped <= SMTP_SKIP_BYTES)
+		return false;
+	smtp_goodbye(s, "500 5.5.2 line is too long, closing connection");
+	return true;
+}
+
+static void line_end(struct smtp_session *s, const char *line, size_t len)
+{
+	bool crlf = len > 1 && line[len - 2] == '\r';
+
+	smtp_time_renew(s);
+	if (!crlf && !smtp_limits(s)->normalise) {
+		smtp_goodbye(s, "550 5.5.2 a line must end with CRLF, closing "
+				"connection");
+		return;
+	}
+	if (s->skipping) {
+		s->skipping = false;
+		s->skipped = 0;
+		smtp_complain_as(s, 500, 5, 2, "line is too long");
+		return;
+	}
+	smtp_command_line(s, line, len - (crlf ? 2 : 1));
+}
+
 /* One line, if it is there whole. */
 static bool line_take(struct smtp_session *s)
 {
 	const char *from = s->in + s->in_at;
 	size_t have = s->in_len - s->in_at;
 	const char *lf = memchr(from, '\n', have);
-	size_t len;
 
 	if (!lf) {
-		if (have >= SMTP_COMMAND_BYTES_MAX)
-			smtp_goodbye(s, "500 5.5.2 line is too long, "
-					"closing connection");
+		/* The last byte stays: a CR may belong to the line end. */
+		if (have > 1 && (s->skipping || have >= SMTP_COMMAND_BYTES_MAX))
+			return line_skip(s, have - 1);
 		return false;
 	}
-	len = (size_t)(lf - from) + 1;
-	s->in_at += (uint32_t)len;
-	if (len < 2 || from[len - 2] != '\r') {
-		smtp_goodbye(s, "500 5.5.2 a line must end with CRLF, "
-				"closing connection");
-		return false;
-	}
-	smtp_command_line(s, from, len - 2);
+	s->in_at += (uint32_t)(lf - from) + 1;
+	line_end(s, from, (size_t)(lf - from) + 1);
 	return true;
 }
 
@@ -197,6 +293,7 @@ static bool input_step(struct smtp_session *s)
 		return smtp_content_take(s);
 	case SMTP_STATE_COMMIT:
 	case SMTP_STATE_CLOSING:
+	case SMTP_STATE_LINGER:
 		return false;
 	default:
 		return s->in_at < s->in_len && line_take(s);
@@ -206,7 +303,7 @@ static bool input_step(struct smtp_session *s)
 static bool wants_input(const struct smtp_session *s)
 {
 	return s->state != SMTP_STATE_OPEN && s->state != SMTP_STATE_COMMIT &&
-	       s->state != SMTP_STATE_CLOSING && !s->held;
+	       !s->content.held;
 }
 
 static bool between_messages(const struct smtp_session *s)
@@ -219,63 +316,33 @@ void smtp_session_run(struct smtp_session *s)
 	MAGIC_CHECK(s, SMTP_SESSION_MAGIC);
 	if (s->dead)
 		return;
-	while (out_room(s) && input_step(s))
+	while (smtp_out_room(s) && input_step(s))
 		;
-	if (s->server->stopping && between_messages(s) && out_room(s))
+	if (s->server->stopping && between_messages(s) && smtp_out_room(s))
 		smtp_goodbye(s, "421 4.3.2 shutting down");
 	send_start(s);
 	if (s->dead)
 		return;
-	if (s->state == SMTP_STATE_CLOSING) {
+	if (s->state >= SMTP_STATE_CLOSING) {
 		if (!s->out.sending)
-			smtp_session_end(s);
+			linger(s);
 		return;
 	}
-	if (wants_input(s) && out_room(s))
+	if (wants_input(s) && smtp_out_room(s))
 		recv_start(s);
 }
 
-static void timer_fired(struct io_timer *t, uint64_t now_ns)
-{
-	struct smtp_session *s = t->user;
-	uint64_t due_ns = s->heard_ns + s->server->opt.timeout_ns;
-
-	/* Waiting for us is no silence. */
-	if (s->committing || s->state == SMTP_STATE_OPEN || s->held)
-		due_ns = now_ns + s->server->opt.timeout_ns;
-	if (now_ns < due_ns) {
-		io_timer_set(s->server->io, t, due_ns);
-		return;
-	}
-	if (s->out.sending || !out_room(s)) {
-		smtp_session_end(s); /* it does not even read */
-		return;
-	}
-	smtp_goodbye(s, "421 4.4.2 timeout");
-	io_timer_set(s->server->io, t, now_ns + s->server->opt.timeout_ns);
-	smtp_session_run(s);
-}
-
-static bool relay_allowed(const struct config_listen *l, const struct addr *a)
-{
-	for (uint32_t i = 0; i < l->allow_count; i++)
-		if (addr_prefix_has(&l->allow[i], a))
-			return true;
-	return false;
-}
-
 static void session_init(struct smtp_session *s, int fd, const struct addr *a,
-			 const struct config_listen *l)
+			 struct smtp_listener *l)
 {
 	s->state = SMTP_STATE_START;
 	s->esmtp = s->receiving = s->committing = s->dead = false;
-	s->held = false;
-	s->may_relay = relay_allowed(l, a);
-	s->errors = 0;
-	s->listen = l;
+	s->skipping = false;
+	s->errors = s->junk = s->messages = s->rcpts_over = 0;
+	s->skipped = s->lingered = 0;
+	s->listener = l;
 	s->fd = fd;
-	s->client = *a;
-	s->heard_ns = io_now_ns(s->server->io);
+	s->peer = s->client = *a;
 	s->recv = (struct io_op){.done = received, .user = s};
 	s->send = (struct io_op){.done = sent, .user = s};
 	s->message = NULL;
@@ -284,16 +351,32 @@ static void session_init(struct smtp_session *s, int fd, const struct addr *a,
 	s->out.used[0] = s->out.used[1] = 0;
 	s->out.filling = 0;
 	s->out.sending = false;
-	io_timer_init(&s->timer, timer_fired, s);
+	smtp_attributes_clear(&s->xclient);
+	smtp_rights_set(s);
+	smtp_time_start(s);
+}
+
+/* The client talks before it was greeted: a spammer's program, or a web
+ * client made to talk to us. */
+static bool talks_early(const struct smtp_session *s)
+{
+	char byte;
+
+	return recv(s->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 void smtp_session_start(struct smtp_session *s, int fd, const struct addr *peer,
-			const struct config_listen *l)
+			struct smtp_listener *l, const char *refusal)
 {
 	session_init(s, fd, peer, l);
 	smtp_message_reset(s);
-	io_timer_set(s->server->io, &s->timer,
-		     s->heard_ns + s->server->opt.timeout_ns);
-	smtp_reply(s, "220 %s ESMTP Sluice", s->server->host);
+	s->refused = refusal != NULL;
+	if (refusal)
+		smtp_goodbye(s, refusal);
+	else if (talks_early(s))
+		smtp_goodbye(s, "554 5.5.0 SMTP protocol synchronization: wait "
+				"for the greeting");
+	else
+		smtp_reply(s, "220 %s ESMTP Sluice", s->server->host);
 	smtp_session_run(s);
 }

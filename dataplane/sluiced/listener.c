@@ -39,9 +39,12 @@ static int server_open(struct listener *l, struct err *e)
 	static const struct smtp_server_ops ops = {on_stored};
 	const struct config *c = l->en->config;
 	struct smtp_server_options o = {.host = l->host};
-	int rc = smtp_server_create(&l->server, l->en->io, l->en->spool, &o,
-				    &ops, l);
+	int rc;
 
+	for (uint32_t i = 0; i < c->listen_count; i++)
+		o.sessions_max += c->listens[i].sessions_max;
+	rc = smtp_server_create(&l->server, l->en->io, l->en->spool, &o, &ops,
+				l);
 	if (rc != 0)
 		return err_set(e, rc, "SMTP intake: %s", err_name(rc));
 	for (uint32_t i = 0; rc == 0 && i < c->listen_count; i++)

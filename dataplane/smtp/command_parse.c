@@ -12,26 +12,27 @@
 #include <string.h>
 #include <strings.h>
 
-struct cursor {
-	const char *at, *end;
-};
+#include "sluice/domain.h"
+#include "smtp/command_parse_priv.h"
 
-static int complain(struct smtp_complaint *c, uint16_t code, uint16_t subject,
-		    uint16_t detail, const char *text)
+#define complain smtp_complaint_set
+#define text_is  smtp_text_is
+
+int smtp_complaint_set(struct smtp_complaint *c, uint16_t code,
+		       uint16_t subject, uint16_t detail, const char *text)
 {
 	*c = (struct smtp_complaint){
 		code, {(uint16_t)(code / 100), subject, detail}, text};
 	return -EINVAL;
 }
 
-static bool text_is(const struct text *t, const char *word)
+bool smtp_text_is(const struct text *t, const char *word)
 {
 	return t->len == strlen(word) &&
 	       strncasecmp(t->data, word, t->len) == 0;
 }
 
-/* Up to `stop` or the end; takes the stop as well. */
-static struct text take_until(struct cursor *cur, char stop)
+struct text smtp_take_until(struct smtp_cursor *cur, char stop)
 {
 	size_t left = (size_t)(cur->end - cur->at);
 	const char *p = left ? memchr(cur->at, stop, left) : NULL;
@@ -41,177 +42,26 @@ static struct text take_until(struct cursor *cur, char stop)
 	return t;
 }
 
-static int param_size(struct smtp_command *cmd, const struct text *v,
-		      struct smtp_complaint *c)
+int smtp_number_parse(const struct text *t, uint64_t *out)
 {
 	uint64_t n = 0;
 
-	if (cmd->size_given || !v->len || v->len > 19)
-		return complain(c, 501, 5, 4, "SIZE wants one number");
-	for (uint32_t i = 0; i < v->len; i++) {
-		if (v->data[i] < '0' || v->data[i] > '9')
-			return complain(c, 501, 5, 4, "SIZE wants one number");
-		n = n * 10 + (uint64_t)(v->data[i] - '0');
+	if (!t->len || t->len > 18)
+		return -EINVAL;
+	for (uint32_t i = 0; i < t->len; i++) {
+		if (t->data[i] < '0' || t->data[i] > '9')
+			return -EINVAL;
+		n = n * 10 + (uint64_t)(t->data[i] - '0');
 	}
-	cmd->size_given = true;
-	cmd->size_bytes = n;
+	*out = n;
 	return 0;
-}
-
-static int param_body(struct smtp_command *cmd, const struct text *v,
-		      struct smtp_complaint *c)
-{
-	if (cmd->body != BODY_UNKNOWN)
-		return complain(c, 501, 5, 4, "BODY is given twice");
-	if (text_is(v, "7BIT"))
-		cmd->body = BODY_7BIT;
-	else if (text_is(v, "8BITMIME"))
-		cmd->body = BODY_8BITMIME;
-	else
-		return complain(c, 501, 5, 4, "BODY is 7BIT or 8BITMIME");
-	return 0;
-}
-
-static int param_utf8(struct smtp_command *cmd, const struct text *v,
-		      struct smtp_complaint *c)
-{
-	if (v->data)
-		return complain(c, 501, 5, 4, "SMTPUTF8 takes no value");
-	cmd->smtputf8 = true;
-	return 0;
-}
-
-static int param_ret(struct smtp_command *cmd, const struct text *v,
-		     struct smtp_complaint *c)
-{
-	if (cmd->ret != RET_UNKNOWN)
-		return complain(c, 501, 5, 4, "RET is given twice");
-	if (text_is(v, "FULL"))
-		cmd->ret = RET_FULL;
-	else if (text_is(v, "HDRS"))
-		cmd->ret = RET_HDRS;
-	else
-		return complain(c, 501, 5, 4, "RET is FULL or HDRS");
-	return 0;
-}
-
-static bool is_hex(char c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F');
-}
-
-/* RFC 3461 section 4; UTF-8 as RFC 6533 allows it in ORCPT. */
-static bool xtext_ok(const char *s, size_t len, bool utf8)
-{
-	for (size_t i = 0; i < len; i++) {
-		unsigned char ch = (unsigned char)s[i];
-
-		if (ch == '+') {
-			if (len - i < 3 || !is_hex(s[i + 1]) ||
-			    !is_hex(s[i + 2]))
-				return false;
-			i += 2;
-		} else if (ch <= 0x20 || ch == '=' || ch == 0x7f ||
-			   (ch >= 0x80 && !utf8)) {
-			return false;
-		}
-	}
-	return len != 0;
-}
-
-static int param_envid(struct smtp_command *cmd, const struct text *v,
-		       struct smtp_complaint *c)
-{
-	if (cmd->envid.len || v->len > 100 || !xtext_ok(v->data, v->len, false))
-		return complain(c, 501, 5, 4,
-				"ENVID wants xtext of at most 100 characters");
-	cmd->envid = *v;
-	return 0;
-}
-
-static int param_notify(struct smtp_command *cmd, const struct text *v,
-			struct smtp_complaint *c)
-{
-	struct cursor cur = {v->data, v->data};
-	uint8_t bits = 0;
-
-	if (cmd->notify || !v->len)
-		return complain(c, 501, 5, 4, "NOTIFY wants one list");
-	cur.end += v->len;
-	while (cur.at < cur.end) {
-		struct text word = take_until(&cur, ',');
-		uint8_t bit = text_is(&word, "NEVER")     ? NOTIFY_NEVER
-			      : text_is(&word, "SUCCESS") ? NOTIFY_SUCCESS
-			      : text_is(&word, "FAILURE") ? NOTIFY_FAILURE
-			      : text_is(&word, "DELAY")   ? NOTIFY_DELAY
-							  : 0;
-
-		if (!bit)
-			return complain(c, 501, 5, 4, "bad word in NOTIFY");
-		bits |= bit;
-	}
-	if ((bits & NOTIFY_NEVER) && bits != NOTIFY_NEVER)
-		return complain(c, 501, 5, 4, "NOTIFY=NEVER stands alone");
-	cmd->notify = bits;
-	return 0;
-}
-
-static int param_orcpt(struct smtp_command *cmd, const struct text *v,
-		       struct smtp_complaint *c)
-{
-	const char *semi = v->len ? memchr(v->data, ';', v->len) : NULL;
-	size_t type = semi ? (size_t)(semi - v->data) : 0;
-	bool utf8 = type == 5 && strncasecmp(v->data, "utf-8", 5) == 0;
-
-	if (cmd->orcpt.len || v->len > 500 || !type ||
-	    !xtext_ok(v->data, type, false) ||
-	    !xtext_ok(semi + 1, v->len - type - 1, utf8))
-		return complain(c, 501, 5, 4, "ORCPT wants type;xtext");
-	cmd->orcpt = *v;
-	return 0;
-}
-
-static const struct param {
-	const char *name;
-	uint8_t verb;
-	int (*take)(struct smtp_command *cmd, const struct text *value,
-		    struct smtp_complaint *c);
-} params[] = {
-	{"SIZE", SMTP_MAIL, param_size},
-	{"BODY", SMTP_MAIL, param_body},
-	{"SMTPUTF8", SMTP_MAIL, param_utf8},
-	{"RET", SMTP_MAIL, param_ret},
-	{"ENVID", SMTP_MAIL, param_envid},
-	{"NOTIFY", SMTP_RCPT, param_notify},
-	{"ORCPT", SMTP_RCPT, param_orcpt},
-};
-
-/* One "NAME" or "NAME=value"; a missing value has data NULL. */
-static int param_take(struct smtp_command *cmd, struct text word,
-		      struct smtp_complaint *c)
-{
-	const char *eq = word.len ? memchr(word.data, '=', word.len) : NULL;
-	struct text value = {NULL, 0};
-
-	if (eq) {
-		value.data = eq + 1;
-		value.len = word.len - (uint32_t)(eq + 1 - word.data);
-		word.len = (uint32_t)(eq - word.data);
-	}
-	if (!word.len)
-		return complain(c, 501, 5, 4, "one space between parameters");
-	for (size_t i = 0; i < sizeof(params) / sizeof(params[0]); i++)
-		if (params[i].verb == cmd->verb &&
-		    text_is(&word, params[i].name))
-			return params[i].take(cmd, &value, c);
-	return complain(c, 555, 5, 4, "unsupported parameter");
 }
 
 /* ":<path>" and the parameters after it. */
-static int parse_path(struct cursor *cur, const char *keyword,
+static int parse_path(struct smtp_cursor *cur, const char *keyword,
 		      struct smtp_command *cmd, struct smtp_complaint *c)
 {
-	struct text word = take_until(cur, ':');
+	struct text word = smtp_take_until(cur, ':');
 	uint16_t detail = cmd->verb == SMTP_MAIL ? 7 : 3;
 	const char *why = NULL;
 	size_t used = 0;
@@ -221,16 +71,22 @@ static int parse_path(struct cursor *cur, const char *keyword,
 				cmd->verb == SMTP_MAIL
 					? "syntax: MAIL FROM:<address>"
 					: "syntax: RCPT TO:<address>");
+	/* Not in the RFC, and so common that every server allows it. */
+	while (cur->at < cur->end && *cur->at == ' ')
+		cur->at++;
 	if (smtp_path_parse(cur->at, (size_t)(cur->end - cur->at), &used,
 			    &cmd->path, &why))
 		return complain(c, 501, 1, detail, why);
 	cur->at += used;
+	if (cmd->path.whole.len > SMTP_PATH_BYTES_MAX)
+		return complain(c, 501, 1, detail, "address is too long");
 	if (cmd->verb == SMTP_RCPT && cmd->path.null)
 		return complain(c, 501, 1, 3, "a recipient cannot be <>");
 	if (cur->at < cur->end && *cur->at++ != ' ')
 		return complain(c, 501, 5, 4, "a space after the address");
 	while (cur->at < cur->end) {
-		int res = param_take(cmd, take_until(cur, ' '), c);
+		struct text param = smtp_take_until(cur, ' ');
+		int res = param.len ? smtp_param_take(cmd, param, c) : 0;
 
 		if (res)
 			return res;
@@ -240,19 +96,19 @@ static int parse_path(struct cursor *cur, const char *keyword,
 	return 0;
 }
 
-static int parse_mail(struct cursor *cur, struct smtp_command *cmd,
+static int parse_mail(struct smtp_cursor *cur, struct smtp_command *cmd,
 		      struct smtp_complaint *c)
 {
 	return parse_path(cur, "FROM", cmd, c);
 }
 
-static int parse_rcpt(struct cursor *cur, struct smtp_command *cmd,
+static int parse_rcpt(struct smtp_cursor *cur, struct smtp_command *cmd,
 		      struct smtp_complaint *c)
 {
 	return parse_path(cur, "TO", cmd, c);
 }
 
-static struct text rest(struct cursor *cur)
+static struct text rest(struct smtp_cursor *cur)
 {
 	struct text t = {cur->at, (uint32_t)(cur->end - cur->at)};
 
@@ -260,16 +116,20 @@ static struct text rest(struct cursor *cur)
 	return t;
 }
 
-static int parse_hello(struct cursor *cur, struct smtp_command *cmd,
+/* What cannot stand in a Received: line. A name that is no name otherwise is
+ * the client's affair: as Postfix, we take it. */
+static int parse_hello(struct smtp_cursor *cur, struct smtp_command *cmd,
 		       struct smtp_complaint *c)
 {
 	cmd->argument = rest(cur);
-	if (smtp_domain_ok(cmd->argument.data, cmd->argument.len))
+	if (cmd->argument.len && cmd->argument.len < DOMAIN_BYTES &&
+	    !memchr(cmd->argument.data, ' ', cmd->argument.len) &&
+	    smtp_utf8_ok(cmd->argument.data, cmd->argument.len))
 		return 0;
 	return complain(c, 501, 5, 4, "a domain or an address literal please");
 }
 
-static int parse_word(struct cursor *cur, struct smtp_command *cmd,
+static int parse_word(struct smtp_cursor *cur, struct smtp_command *cmd,
 		      struct smtp_complaint *c)
 {
 	cmd->argument = rest(cur);
@@ -278,25 +138,80 @@ static int parse_word(struct cursor *cur, struct smtp_command *cmd,
 	return 0;
 }
 
-static int parse_bare(struct cursor *cur, struct smtp_command *cmd,
+static int parse_bare(struct smtp_cursor *cur, struct smtp_command *cmd,
 		      struct smtp_complaint *c)
 {
+	(void)cmd;
 	if (cur->at < cur->end)
 		return complain(c, 501, 5, 4, "this command takes no argument");
 	return 0;
 }
 
+/* Without the count nobody knows where the next command begins: 521, the
+ * connection has to end. */
+static int parse_bdat(struct smtp_cursor *cur, struct smtp_command *cmd,
+		      struct smtp_complaint *c)
+{
+	struct text count = smtp_take_until(cur, ' ');
+	struct text last = rest(cur);
+
+	if (smtp_number_parse(&count, &cmd->chunk_bytes) ||
+	    (last.len && !text_is(&last, "LAST")))
+		return complain(c, 521, 5, 4, "syntax: BDAT count [LAST]");
+	cmd->chunk_last = last.len != 0;
+	return 0;
+}
+
+static int parse_unoffered(struct smtp_cursor *cur, struct smtp_command *cmd,
+			   struct smtp_complaint *c)
+{
+	(void)cur;
+	(void)cmd;
+	return complain(c, 502, 5, 1, "this command is not offered");
+}
+
+/* A browser, or a script that was made for one: nothing good will follow. */
+static int parse_foreign(struct smtp_cursor *cur, struct smtp_command *cmd,
+			 struct smtp_complaint *c)
+{
+	(void)cur;
+	(void)cmd;
+	return complain(c, 521, 5, 1, "this is SMTP, closing connection");
+}
+
 static const struct verb {
 	const char *name;
 	uint8_t verb;
-	int (*parse)(struct cursor *cur, struct smtp_command *cmd,
+	int (*parse)(struct smtp_cursor *cur, struct smtp_command *cmd,
 		     struct smtp_complaint *c);
 } verbs[] = {
-	{"MAIL", SMTP_MAIL, parse_mail},  {"RCPT", SMTP_RCPT, parse_rcpt},
-	{"DATA", SMTP_DATA, parse_bare},  {"EHLO", SMTP_EHLO, parse_hello},
-	{"HELO", SMTP_HELO, parse_hello}, {"RSET", SMTP_RSET, parse_bare},
-	{"QUIT", SMTP_QUIT, parse_bare},  {"NOOP", SMTP_NOOP, parse_word},
+	{"MAIL", SMTP_MAIL, parse_mail},
+	{"RCPT", SMTP_RCPT, parse_rcpt},
+	{"DATA", SMTP_DATA, parse_bare},
+	{"BDAT", SMTP_BDAT, parse_bdat},
+	{"EHLO", SMTP_EHLO, parse_hello},
+	{"HELO", SMTP_HELO, parse_hello},
+	{"RSET", SMTP_RSET, parse_bare},
+	{"QUIT", SMTP_QUIT, parse_bare},
+	{"NOOP", SMTP_NOOP, parse_word},
 	{"VRFY", SMTP_VRFY, parse_word},
+	{"HELP", SMTP_HELP, parse_word},
+	{"XFORWARD", SMTP_XFORWARD, smtp_attributes_take},
+	{"XCLIENT", SMTP_XCLIENT, smtp_attributes_take},
+	{"EXPN", SMTP_NONE, parse_unoffered},
+	{"AUTH", SMTP_NONE, parse_unoffered},
+	{"STARTTLS", SMTP_NONE, parse_unoffered},
+	{"ETRN", SMTP_NONE, parse_unoffered},
+	{"TURN", SMTP_NONE, parse_unoffered},
+	{"SEND", SMTP_NONE, parse_unoffered},
+	{"SOML", SMTP_NONE, parse_unoffered},
+	{"SAML", SMTP_NONE, parse_unoffered},
+	{"GET", SMTP_NONE, parse_foreign},
+	{"POST", SMTP_NONE, parse_foreign},
+	{"PUT", SMTP_NONE, parse_foreign},
+	{"HEAD", SMTP_NONE, parse_foreign},
+	{"OPTIONS", SMTP_NONE, parse_foreign},
+	{"CONNECT", SMTP_NONE, parse_foreign},
 };
 
 static bool has_control(const char *s, size_t len)
@@ -310,7 +225,7 @@ static bool has_control(const char *s, size_t len)
 int smtp_command_parse(const char *line, size_t len, struct smtp_command *out,
 		       struct smtp_complaint *c)
 {
-	struct cursor cur = {line, line + len};
+	struct smtp_cursor cur = {line, line};
 	struct smtp_command cmd = {.verb = SMTP_NONE};
 	struct text word;
 	int res;
@@ -319,7 +234,10 @@ int smtp_command_parse(const char *line, size_t len, struct smtp_command *out,
 		return complain(c, 500, 5, 2, "line is too long");
 	if (has_control(line, len))
 		return complain(c, 500, 5, 2, "control character in command");
-	word = take_until(&cur, ' ');
+	while (len && line[len - 1] == ' ')
+		len--;
+	cur.end += len;
+	word = smtp_take_until(&cur, ' ');
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
 		if (!text_is(&word, verbs[i].name))
 			continue;

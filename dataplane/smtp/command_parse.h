@@ -26,15 +26,41 @@ enum smtp_verb {
 	SMTP_MAIL,
 	SMTP_RCPT,
 	SMTP_DATA,
+	SMTP_BDAT,
 	SMTP_RSET,
 	SMTP_NOOP,
 	SMTP_QUIT,
-	SMTP_VRFY
+	SMTP_VRFY,
+	SMTP_HELP,
+	SMTP_XCLIENT,
+	SMTP_XFORWARD,
+	SMTP_VERBS
 };
+
+/* What XCLIENT and XFORWARD can say of a client. */
+enum smtp_attribute {
+	SMTP_ATTRIBUTE_NAME,
+	SMTP_ATTRIBUTE_ADDR,
+	SMTP_ATTRIBUTE_PORT,
+	SMTP_ATTRIBUTE_PROTO,
+	SMTP_ATTRIBUTE_HELO,
+	SMTP_ATTRIBUTE_LOGIN,
+	SMTP_ATTRIBUTE_DESTADDR,
+	SMTP_ATTRIBUTE_DESTPORT,
+	SMTP_ATTRIBUTE_IDENT,
+	SMTP_ATTRIBUTE_SOURCE,
+	SMTP_ATTRIBUTES
+};
+#define SMTP_ATTRIBUTE_BYTES 256 /* decoded, with the terminating 0 */
+
+/* Longest path without <>, RFC 5321 section 4.5.3.1.3. A local part may be
+ * longer than the 64 octets of 4.5.3.1.1: senders with VERP are, and bounces
+ * come back to them. */
+#define SMTP_PATH_BYTES_MAX 254
 
 struct smtp_command {
 	uint8_t verb;             /* enum smtp_verb */
-	struct text argument;     /* EHLO, HELO, VRFY, NOOP */
+	struct text argument;     /* EHLO, HELO, VRFY, NOOP, HELP */
 	struct smtp_mailbox path; /* MAIL, RCPT */
 	/* MAIL */
 	bool size_given;
@@ -46,6 +72,12 @@ struct smtp_command {
 	/* RCPT */
 	uint8_t notify;    /* bits of enum envelope_notify */
 	struct text orcpt; /* "rfc822;" + xtext */
+	/* BDAT */
+	uint64_t chunk_bytes;
+	bool chunk_last;
+	/* XCLIENT, XFORWARD: xtext by enum smtp_attribute; data NULL = absent
+	 */
+	struct text attributes[SMTP_ATTRIBUTES];
 };
 
 /* A reply, ready to be sent: "501 5.1.7 bad domain" without CRLF. */
@@ -55,11 +87,16 @@ struct smtp_complaint {
 	const char *text; /* static */
 };
 
-/* `line` is without its CRLF. -EINVAL with `c` filled in. */
+/* `line` is without its CRLF. -EINVAL with `c` filled in; after a complaint
+ * with code 521 the connection has to be closed. */
 int smtp_command_parse(const char *line, size_t len, struct smtp_command *out,
 		       struct smtp_complaint *c);
 /* "501 5.1.7 bad domain"; returns the length without the final 0. */
 size_t smtp_complaint_format(const struct smtp_complaint *c, char *buf,
 			     size_t size);
+/* The text of an attribute, printable, UTF-8, 0-terminated; empty when it is
+ * [UNAVAILABLE]. Returns its length, or -EINVAL: no xtext, or too long. */
+int smtp_attribute_decode(const struct text *value,
+			  char out[SMTP_ATTRIBUTE_BYTES]);
 
 #endif

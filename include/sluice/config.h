@@ -23,11 +23,24 @@
 enum config_order { ORDER_OLDEST, ORDER_NEWEST, ORDER_SMALLEST };
 enum config_count { COUNT_MESSAGES, COUNT_RECIPIENTS };
 
+enum config_bare_newline { BARE_REJECT, BARE_NORMALISE };
+
+/* Where a limit is 0, the server's default counts. */
 struct config_listen {
 	struct addr address;
-	struct addr_prefix *allow;
+	struct addr_prefix *allow; /* who may relay */
 	uint32_t allow_count;
+	struct addr_prefix *trust; /* who may say XCLIENT and XFORWARD */
+	uint32_t trust_count;
 	uint64_t size_max_bytes;
+	uint32_t sessions_max;
+	uint32_t sessions_per_client; /* 0 = half of them */
+	uint32_t messages_max;        /* in a session; 0 = no limit */
+	uint32_t rcpts_max;           /* in a message */
+	uint32_t errors_max;          /* in a session */
+	uint64_t timeout_ns;          /* for a command */
+	uint64_t session_ns;          /* for a session */
+	uint8_t bare_newline;         /* enum config_bare_newline */
 };
 
 struct config_source {

@@ -22,6 +22,16 @@ static void within(const char *line, size_t len, const struct text *t)
 		      (t->data >= line && t->data + t->len <= line + len));
 }
 
+static void check_attribute(const char *line, size_t len, const struct text *t)
+{
+	char out[SMTP_ATTRIBUTE_BYTES];
+
+	within(line, len, t);
+	if (t->data)
+		sluice_assert(smtp_attribute_decode(t, out) ==
+			      (int)strlen(out));
+}
+
 static void check_command(const char *line, size_t len,
 			  const struct smtp_command *k)
 {
@@ -36,6 +46,8 @@ static void check_command(const char *line, size_t len,
 	within(line, len, &k->path.domain);
 	within(line, len, &k->envid);
 	within(line, len, &k->orcpt);
+	for (int i = 0; i < SMTP_ATTRIBUTES; i++)
+		check_attribute(line, len, &k->attributes[i]);
 	if (k->verb != SMTP_RCPT)
 		return;
 	sluice_assert(smtp_write_rcpt(&w, &r, &none) == 0);
@@ -124,6 +136,8 @@ size_t fuzz_sample(uint32_t number, uint8_t *out, size_t max)
 		"NOTIFY=SUCCESS,DELAY ORCPT=rfc822;a@x.org\nDATA\nQUIT";
 	static const char second[] =
 		"MAIL FROM:<>\nRCPT TO:<@a.org,@b.org:a@[IPv6:::1]>\n"
+		"BDAT 7 LAST\nXCLIENT NAME=a+2Bb ADDR=IPV6:::1\n"
+		"XFORWARD IDENT=4AB LOGIN=x PROTO=ESMTP\n"
 		"RCPT TO:<postmaster>\nMAIL FROM:<\xc3\xa4@x.org> SMTPUTF8";
 	static const char third[] =
 		"a\r\n..b\r\n.c\r\n...\r\n.\rd\r\n.\r\nrest";

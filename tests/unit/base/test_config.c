@@ -62,7 +62,9 @@ static const char everything[] =
 	"classify: {rules: /etc/sluice/replies.yaml}\n"
 	"listen:\n"
 	"  - {address: \"127.0.0.1:2525\", allow: [127.0.0.0/8, \"::1\"],\n"
-	"     max_size: 50MiB}\n"
+	"     max_size: 50MiB, trust: [127.0.0.2], sessions: 7,\n"
+	"     sessions_per_client: 6, messages: 5, recipients: 4, errors: 3,\n"
+	"     timeout: 2s, session_time: 1m, bare_newline: normalise}\n"
 	"  - {address: \"[::1]:2525\"}\n"
 	"sources:\n"
 	"  out1: {address: 192.0.2.11, helo: OUT1.example.edu}\n"
@@ -147,6 +149,19 @@ static void every_key_arrives(void **state)
 	assert_int_equal(c->listen_count, 2);
 	assert_int_equal(c->listens[0].allow_count, 2);
 	assert_int_equal(c->listens[0].size_max_bytes, 50ULL << 20);
+	assert_int_equal(c->listens[0].trust_count, 1);
+	assert_int_equal(c->listens[0].sessions_max, 7);
+	assert_int_equal(c->listens[0].sessions_per_client, 6);
+	assert_int_equal(c->listens[0].messages_max, 5);
+	assert_int_equal(c->listens[0].rcpts_max, 4);
+	assert_int_equal(c->listens[0].errors_max, 3);
+	assert_int_equal(c->listens[0].timeout_ns, 2 * NS_PER_S);
+	assert_int_equal(c->listens[0].session_ns, 60 * NS_PER_S);
+	assert_int_equal(c->listens[0].bare_newline, BARE_NORMALISE);
+	assert_int_equal(c->listens[1].trust_count, 0);
+	assert_int_equal(c->listens[1].bare_newline, BARE_REJECT);
+	assert_int_equal(c->listens[1].sessions_max, 1000);
+	assert_int_equal(c->listens[1].timeout_ns, 300 * NS_PER_S);
 	assert_string_equal(addr_format(&c->listens[0].address, true, buf),
 			    "127.0.0.1:2525");
 	assert_int_equal(c->listens[1].allow_count, 2); /* loopback */

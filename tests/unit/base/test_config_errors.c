@@ -53,6 +53,14 @@ static void wrong_types_are_refused(void **state)
 	refused("providers: {default: {order: biggest}}\n",
 		"t.yaml:1:30: 'biggest' is not known here; write one of "
 		"oldest, newest, smallest");
+	refused("listen: [{address: \"127.0.0.1:25\", bare_newline: keep}]\n",
+		"t.yaml:1:50: 'keep' is not known here; write one of reject, "
+		"normalise");
+	refused("listen: [{address: \"127.0.0.1:25\", sessions: 0}]\n",
+		"t.yaml:1:46: 0 is out of range; write 1 to 100000");
+	refused("listen: [{address: \"127.0.0.1:25\", trust: [0.0.0.0/0]}]\n",
+		"t.yaml:1:44: '0.0.0.0/0' lets strangers send: this would be "
+		"an open relay; allow only your own networks");
 	refused("providers: {default: {live_share: 101}}\n",
 		"t.yaml:1:35: 101 is out of range; write 0 to 100");
 }

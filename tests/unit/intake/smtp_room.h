@@ -258,8 +258,8 @@ static inline void play(struct fixture *f, const struct script *script)
 	{                                                                      \
 		"EHLO client.test\r\n",                                        \
 			"250-mx.sluice.test\n250-PIPELINING\n250-SIZE "        \
-			"1048576\n250-8BITMIME\n250-SMTPUTF8\n250-DSN\n250 "   \
-			"ENHANCEDSTATUSCODES"                                  \
+			"1048576\n250-ENHANCEDSTATUSCODES\n250-8BITMIME\n"     \
+			"250-DSN\n250-SMTPUTF8\n250 CHUNKING"                  \
 	}
 #define BYE                                                                    \
 	{"QUIT\r\n", "221 2.0.0 "},                                            \

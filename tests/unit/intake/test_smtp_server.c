@@ -25,7 +25,8 @@ static void message_is_stored_as_it_came(void **state)
 		{0}};
 	static const char head[] =
 		"Received: from client.test ([127.0.0.1])\r\n\tby "
-		"mx.sluice.test with ESMTP;\r\n\t";
+		"mx.sluice.test with ESMTP id ";
+	static const char rcpt[] = "\r\n\tfor <\"b c\"@dst.test>;\r\n\t";
 	static const char tail[] = " +0000\r\nSubject: x\r\n\r\n.dot\r\n"
 				   "\xfc\r\n";
 	struct fixture *f = *state;
@@ -41,7 +42,9 @@ static void message_is_stored_as_it_came(void **state)
 	n = r.rec.content_bytes;
 	assert_memory_equal(r.content, head, strlen(head));
 	assert_memory_equal(r.content + n - strlen(tail), tail, strlen(tail));
-	assert_int_equal(n, strlen(head) + 25 + strlen(tail));
+	assert_memory_equal(r.content + strlen(head) + 16, rcpt, strlen(rcpt));
+	assert_int_equal(n,
+			 strlen(head) + 16 + strlen(rcpt) + 25 + strlen(tail));
 	assert_memory_equal(r.rec.env.sender.data, "a@src.test", 10);
 	assert_memory_equal(r.rec.env.client.data, "127.0.0.1", 9);
 	assert_memory_equal(r.rec.env.envid.data, "q1", 2);
@@ -59,10 +62,10 @@ static void pieces_of_one_byte_are_understood(void **state)
 {
 	static const struct script script[] = {
 		{"", "220 "},
-		{"EHLO c.test\r\nMAIL FROM:<>\r\nRCPT TO:<b@d.test>\r\n"
-		 "DATA\r\n",
-		 "250-\n250-\n250-\n250-\n250-\n250-\n250 \n250 2.1.0\n"
-		 "250 2.1.5\n354 "},
+		{"EHLO c.test\r\n",
+		 "250-\n250-\n250-\n250-\n250-\n250-\n250-\n250 "},
+		{"MAIL FROM:<>\r\nRCPT TO:<b@d.test>\r\nDATA\r\n",
+		 "250 2.1.0\n250 2.1.5\n354 "},
 		{"A: b\r\n\r\n..\r\n...x\r\n.\r\n", "250 2.0.0 stored"},
 		BYE,
 		{0}};
@@ -87,8 +90,9 @@ static void pipelining_keeps_the_order(void **state)
 		{"x\r\n.\r\nMAIL FROM:<a2@s.test>\r\nRCPT TO:<b2@d.test>\r\n"
 		 "DATA\r\n",
 		 "250 2.0.0 stored\n250 2.1.0\n250 2.1.5\n354 "},
-		{"y\r\n.\r\nNOOP\r\nRSET\r\nVRFY x\r\nQUIT\r\n",
-		 "250 2.0.0 stored\n250 2.0.0 ok\n250 2.0.0 ok\n252 \n221 "},
+		{"y\r\n.\r\nRSET\r\nRSET\r\nVRFY x\r\n",
+		 "250 2.0.0 stored\n250 2.0.0 ok\n250 2.0.0 ok\n252 "},
+		{"RSET\r\nQUIT\r\n", "250 \n221 "},
 		{"", ""},
 		{0}};
 	struct fixture *f = *state;
@@ -174,14 +178,19 @@ static void bare_cr_and_lf_in_content_are_refused(void **state)
 static void command_lines_end_with_crlf(void **state)
 {
 	static const struct script lf[] = {
-		{"", "220 "}, {"EHLO c.test\n", "500 5.5.2"}, {"", ""}, {0}};
+		{"", "220 "}, {"EHLO c.test\n", "550 5.5.2"}, {"", ""}, {0}};
 	char line[4200];
-	const struct script longer[] = {{"", "220 "}, {line, "500 5.5.2"}, {0}};
+	const struct script longer[] = {{"", "220 "},
+					{line, "500 5.5.2 line is too long"},
+					{"NOOP\r\n", "250 2.0.0"},
+					BYE,
+					{0}};
 
 	play(*state, lf);
 	memset(line, 'x', sizeof(line));
-	line[sizeof(line) - 1] = '\0';
+	strcpy(line + sizeof(line) - 3, "\r\n");
 	play(*state, longer);
+	play_on(*state, 0, 1, longer);
 }
 
 /* Catches limits that are announced but not kept. */
@@ -199,7 +208,8 @@ static void limits_are_kept(void **state)
 		{big, "552 5.3.4"},
 		{"MAIL FROM:<a@s.test>\r\n", "250"},
 		{"RCPT TO:<5@d.test>\r\n", "250"},
-		{"DATA\r\nx\r\n.\r\n", "354 \n250 2.0.0"},
+		{"DATA\r\n", "354 "},
+		{"x\r\n.\r\n", "250 2.0.0"},
 		BYE,
 		{0}};
 	struct fixture *f = *state;
@@ -233,7 +243,8 @@ static void smtputf8_must_be_asked_for(void **state)
 		{"RSET\r\n", "250"},
 		{"MAIL FROM:<\xc3\xbc@s.test> SMTPUTF8\r\n", "250"},
 		{"RCPT TO:<\xc3\xb6@b\xc3\xbc.test>\r\n", "250"},
-		{"DATA\r\nx\r\n.\r\n", "354 \n250 2.0.0"},
+		{"DATA\r\n", "354 "},
+		{"x\r\n.\r\n", "250 2.0.0"},
 		BYE,
 		{0}};
 	struct fixture *f = *state;
@@ -315,17 +326,26 @@ static void silence_and_crowds_get_421(void **state)
 	play(f, script);
 }
 
+static void await(struct fixture *f, int fd, const char *reply)
+{
+	char got[4096] = "";
+	size_t n = 0;
+
+	while (!strstr(got, reply)) {
+		ssize_t res =
+			recv(fd, got + n, sizeof(got) - 1 - n, MSG_DONTWAIT);
+
+		assert_true(res != 0);
+		n += res > 0 ? (size_t)res : 0;
+		got[n] = '\0';
+		room_turn(&f->room);
+	}
+}
+
 /* Catches a client that hangs up in the middle: no message, no leak, and the
  * session can be used again. */
 static void hangup_leaves_nothing(void **state)
 {
-	static const struct script script[] = {
-		{"", "220 "},
-		{"HELO c.test\r\nMAIL FROM:<a@s.test>\r\nRCPT "
-		 "TO:<b@d.test>\r\nDATA\r\n",
-		 "250 \n250 \n250 \n354 "},
-		{"Subject: half\r\n\r\nhalf of it\r\n.\r", ""},
-		{0}};
 	struct fixture *f = *state;
 	struct smtp_server_stats s;
 	int fd;
@@ -333,11 +353,16 @@ static void hangup_leaves_nothing(void **state)
 	for (int i = 0; i < 60; i++) {
 		fd = client_connect(smtp_server_port(f->server, 0));
 		assert_true(fd >= 0);
-		for (const struct script *p = script; p->send && p < script + 2;
-		     p++)
-			client_send(fd, p->send, 0);
-		room_turn(&f->room);
-		client_send(fd, script[2].send, 0);
+		await(f, fd, "220 ");
+		client_send(fd, "EHLO c.test\r\n", 0);
+		await(f, fd, "250 CHUNKING");
+		client_send(fd,
+			    "MAIL FROM:<a@s.test>\r\nRCPT TO:<b@d.test>"
+			    "\r\n",
+			    0);
+		client_send(fd, i % 2 ? "DATA\r\n" : "BDAT 99\r\n", 0);
+		await(f, fd, i % 2 ? "354 " : "250 2.1.5");
+		client_send(fd, "Subject: half\r\n\r\nhalf of it\r\n.\r", 0);
 		room_turn(&f->room);
 		close(fd);
 		room_turn(&f->room);

@@ -208,8 +208,54 @@ static void good_commands_are_read(void **state)
 	assert_int_equal(parse("NOOP whatever", &k, &c), 0);
 	assert_int_equal(parse("VRFY a@x.org", &k, &c), 0);
 	assert_int_equal(parse("RSET", &k, &c), 0);
-	assert_int_equal(parse("QUIT", &k, &c), 0);
+	assert_int_equal(parse("QUIT ", &k, &c), 0);
 	assert_int_equal(k.verb, SMTP_QUIT);
+	assert_int_equal(parse("MAIL FROM: <a@x.org>  SIZE=7 AUTH=<>", &k, &c),
+			 0);
+	assert_int_equal(k.size_bytes, 7);
+	assert_int_equal(parse("BDAT 1000000000000 last", &k, &c), 0);
+	assert_true(k.chunk_last && k.chunk_bytes == 1000000000000);
+	assert_int_equal(parse("BDAT 0", &k, &c), 0);
+	assert_true(!k.chunk_last && k.chunk_bytes == 0);
+}
+
+static void attributes_are_decoded(void **state)
+{
+	char text[SMTP_ATTRIBUTE_BYTES], line[400] = "XFORWARD NAME=";
+	struct smtp_command k;
+	struct smtp_complaint c;
+
+	assert_int_equal(
+		parse("XCLIENT NAME=a+2Bb+3d addr=[UNAVAILABLE]", &k, &c), 0);
+	assert_int_equal(
+		smtp_attribute_decode(&k.attributes[SMTP_ATTRIBUTE_NAME], text),
+		4);
+	assert_string_equal(text, "a+b=");
+	assert_int_equal(
+		smtp_attribute_decode(&k.attributes[SMTP_ATTRIBUTE_ADDR], text),
+		0);
+	assert_string_equal(text, "");
+	assert_null(k.attributes[SMTP_ATTRIBUTE_HELO].data);
+	memset(line + 14, 'x', 255);
+	assert_int_equal(parse(line, &k, &c), 0);
+	line[14 + 255] = 'x';
+	assert_int_equal(parse(line, &k, &c), -EINVAL);
+}
+
+/* Catches limits that are off by one. */
+static void paths_are_as_long_as_they_may_be(void **state)
+{
+	char line[400] = "RCPT TO:<";
+	struct smtp_command k;
+	struct smtp_complaint c;
+
+	memset(line + 9, 'a', 254 - 6);
+	strcpy(line + 9 + 254 - 6, "@x.org>");
+	assert_int_equal(parse(line, &k, &c), 0);
+	memset(line + 9, 'a', 255 - 6);
+	strcpy(line + 9 + 255 - 6, "@x.org>");
+	assert_int_equal(parse(line, &k, &c), -EINVAL);
+	assert_string_equal(c.text, "address is too long");
 }
 
 static const struct {
@@ -221,9 +267,27 @@ static const struct {
 	{"DATA now", "501 5.5.4 this command takes no argument"},
 	{"EHLO", "501 5.5.4 a domain or an address literal please"},
 	{"EHLO a b", "501 5.5.4 a domain or an address literal please"},
+	{"HELO \xff.org", "501 5.5.4 a domain or an address literal please"},
+	{"EXPN staff", "502 5.5.1 this command is not offered"},
+	{"STARTTLS", "502 5.5.1 this command is not offered"},
+	{"AUTH PLAIN AAA=", "502 5.5.1 this command is not offered"},
+	{"GET / HTTP/1.1", "521 5.5.1 this is SMTP, closing connection"},
+	{"BDAT", "521 5.5.4 syntax: BDAT count [LAST]"},
+	{"BDAT 1x", "521 5.5.4 syntax: BDAT count [LAST]"},
+	{"BDAT +1", "521 5.5.4 syntax: BDAT count [LAST]"},
+	{"BDAT 1 FIRST", "521 5.5.4 syntax: BDAT count [LAST]"},
+	{"BDAT 1234567890123456789", "521 5.5.4 syntax: BDAT count [LAST]"},
+	{"XCLIENT", "501 5.5.4 syntax: NAME=value ..."},
+	{"XCLIENT ADDR", "501 5.5.4 an attribute is NAME=value"},
+	{"XCLIENT IDENT=1", "501 5.5.4 unknown attribute"},
+	{"XFORWARD DESTPORT=1", "501 5.5.4 unknown attribute"},
+	{"XFORWARD NAME=a NAME=b", "501 5.5.4 an attribute is given twice"},
+	{"XFORWARD NAME=a+0D+0AQUIT",
+	 "501 5.5.4 a value is xtext of 1 to 255 characters"},
+	{"XFORWARD NAME=a+4",
+	 "501 5.5.4 a value is xtext of 1 to 255 characters"},
 	{"MAIL FROM", "501 5.5.4 syntax: MAIL FROM:<address>"},
 	{"MAIL TO:<a@x.org>", "501 5.5.4 syntax: MAIL FROM:<address>"},
-	{"MAIL FROM: <a@x.org>", "501 5.1.7 '<' expected"},
 	{"MAIL FROM:a@x.org", "501 5.1.7 '<' expected"},
 	{"MAIL FROM:<a@x.org", "501 5.1.7 '>' expected"},
 	{"MAIL FROM:<a b@x.org>", "501 5.1.7 bad character in the local part"},
@@ -233,8 +297,7 @@ static const struct {
 	{"MAIL FROM:<\"a\"b@x.org>",
 	 "501 5.1.7 '@' expected after the local part"},
 	{"MAIL FROM:<a@x.org>SIZE=1", "501 5.5.4 a space after the address"},
-	{"MAIL FROM:<a@x.org>  SIZE=1",
-	 "501 5.5.4 one space between parameters"},
+	{"MAIL FROM:<a@x.org> =1", "501 5.5.4 a parameter without a name"},
 	{"MAIL FROM:<a@x.org> SIZE=", "501 5.5.4 SIZE wants one number"},
 	{"MAIL FROM:<a@x.org> SIZE=1 SIZE=2",
 	 "501 5.5.4 SIZE wants one number"},
@@ -242,7 +305,7 @@ static const struct {
 	 "501 5.5.4 SIZE wants one number"},
 	{"MAIL FROM:<a@x.org> BODY=BINARYMIME",
 	 "501 5.5.4 BODY is 7BIT or 8BITMIME"},
-	{"MAIL FROM:<a@x.org> AUTH=<>", "555 5.5.4 unsupported parameter"},
+	{"MAIL FROM:<a@x.org> AUTH=a+", "501 5.5.4 AUTH wants <> or xtext"},
 	{"MAIL FROM:<a@x.org> NOTIFY=NEVER", "555 5.5.4 unsupported parameter"},
 	{"MAIL FROM:<\xc3\xa4@x.org>", "553 5.6.7 this address needs SMTPUTF8"},
 	{"RCPT TO:<>", "501 5.1.3 a recipient cannot be <>"},
@@ -318,6 +381,8 @@ int main(void)
 		cmocka_unit_test(bdat_names_its_bytes),
 		cmocka_unit_test(hello_names_are_checked),
 		cmocka_unit_test(good_commands_are_read),
+		cmocka_unit_test(attributes_are_decoded),
+		cmocka_unit_test(paths_are_as_long_as_they_may_be),
 		cmocka_unit_test(bad_commands_are_told_what_is_wrong),
 		cmocka_unit_test(written_commands_can_be_read),
 	};
