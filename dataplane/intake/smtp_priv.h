@@ -3,10 +3,11 @@
  * smtp_priv.h - shared by the files of the SMTP server only.
  *
  * smtp_server.c listens and keeps the sessions, smtp_session.c moves bytes,
- * smtp_time.c ends what takes too long, smtp_commands.c answers commands,
- * smtp_envelope.c those of a message's envelope, smtp_proxy.c those of an MTA
- * in front, smtp_content.c takes content, smtp_trace.c writes and counts
- * Received: lines, smtp_normalise.c repairs line ends where that is wanted.
+ * smtp_reply.c and smtp_refuse.c say, smtp_time.c ends what takes too long,
+ * smtp_commands.c answers commands, smtp_envelope.c those of a message's
+ * envelope, smtp_proxy.c those of an MTA in front, smtp_content.c takes
+ * content, smtp_trace.c writes and counts Received: lines, smtp_normalise.c
+ * repairs line ends where that is wanted.
  */
 #ifndef SLUICE_INTAKE_SMTP_PRIV_H
 #define SLUICE_INTAKE_SMTP_PRIV_H
@@ -178,10 +179,14 @@ void smtp_session_run(struct smtp_session *s);
 void smtp_session_end(struct smtp_session *s);
 /* Frees a dead session once nothing of it is in flight. */
 void smtp_session_reap(struct smtp_session *s);
+
+/* smtp_reply.c */
 bool smtp_out_room(const struct smtp_session *s);
 /* One line, CRLF is added. The caller checked smtp_out_room(). */
 void smtp_reply(struct smtp_session *s, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* smtp_refuse.c */
 void smtp_complain(struct smtp_session *s, const struct smtp_complaint *c);
 void smtp_complain_as(struct smtp_session *s, uint16_t code, uint16_t subject,
 		      uint16_t detail, const char *text);

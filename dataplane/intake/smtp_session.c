@@ -15,94 +15,11 @@
  * Errors: end the session.
  */
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "intake/smtp_priv.h"
 #include "sluice/assert.h"
 #include "sluice/clock.h"
-#include "sluice/log.h"
-
-bool smtp_out_room(const struct smtp_session *s)
-{
-	return s->out.used[s->out.filling] + SMTP_REPLY_MAX <= SMTP_OUT_BYTES;
-}
-
-void smtp_reply(struct smtp_session *s, const char *fmt, ...)
-{
-	char *to = s->out.data[s->out.filling];
-	uint32_t used = s->out.used[s->out.filling];
-	uint32_t room = SMTP_OUT_BYTES - used;
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = vsnprintf(to + used, room, fmt, ap);
-	va_end(ap);
-	sluice_assert(n >= 0 && (uint32_t)n + 2 <= room);
-	used += (uint32_t)n;
-	to[used++] = '\r';
-	to[used++] = '\n';
-	s->out.used[s->out.filling] = used;
-}
-
-void smtp_error_count(struct smtp_session *s)
-{
-	s->errors++;
-	if (s->errors == smtp_limits(s)->errors &&
-	    s->state < SMTP_STATE_CLOSING)
-		smtp_goodbye(s, "421 4.7.0 too many errors");
-}
-
-static void refusal_log(const struct smtp_session *s, const char *reply)
-{
-	char client[ADDR_TEXT_BYTES];
-
-	if (log_enabled(LOG_INFO_))
-		log_info("intake", "%s: %s", smtp_client_text(s, client),
-			 reply);
-}
-
-void smtp_complain(struct smtp_session *s, const struct smtp_complaint *c)
-{
-	char text[SMTP_REPLY_MAX - 2];
-
-	smtp_complaint_format(c, text, sizeof(text));
-	if (c->code == 521) {
-		smtp_goodbye(s, text);
-		return;
-	}
-	smtp_reply(s, "%s", text);
-	refusal_log(s, text);
-	if (c->code >= 500)
-		smtp_error_count(s);
-}
-
-void smtp_complain_as(struct smtp_session *s, uint16_t code, uint16_t subject,
-		      uint16_t detail, const char *text)
-{
-	struct smtp_complaint c = {
-		.code = code,
-		.enhanced = {code / 100, subject, detail},
-		.text = text,
-	};
-
-	smtp_complain(s, &c);
-}
-
-void smtp_goodbye(struct smtp_session *s, const char *line)
-{
-	sluice_assert(!s->committing);
-	smtp_reply(s, "%s", line);
-	if (line[0] != '2')
-		refusal_log(s, line);
-	if (s->message)
-		spool_message_abort(&s->message);
-	s->content.held = false;
-	s->state = SMTP_STATE_CLOSING;
-	smtp_time_last(s, SMTP_STOP_NS);
-}
 
 /* Frees the session once nothing of it is in flight. */
 void smtp_session_reap(struct smtp_session *s)
