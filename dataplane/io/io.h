@@ -63,6 +63,9 @@ struct io_options {
 	uint32_t entries;      /* submission queue size, power of two */
 	uint32_t recv_buffers; /* provided-buffer ring: count, power of 2 */
 	uint32_t recv_buffer_bytes;
+	/* Registered files: descriptors below this can have a slot; 0 = none.
+	 * Cut to RLIMIT_NOFILE. */
+	uint32_t file_slots;
 	/* Watch for completions this long before sleeping; 0 = off. Adapts:
 	 * what was not worth it is halved down to a sixteenth. */
 	uint64_t spin_ns;
@@ -90,8 +93,8 @@ void io_wake(struct io *io);
 /* Called when io_wake() was, on the loop's thread. */
 void io_on_wake(struct io *io, void (*fn)(void *user), void *user);
 
-/* Descriptors are plain fds, blocking or not. Each returns 0 or -errno
- * (nothing queued; -EBUSY: the kernel takes no more just now). */
+/* Descriptors are plain fds, blocking or not, registered or not. Each returns 0
+ * or -errno (nothing queued; -EBUSY: the kernel takes no more just now). */
 
 /* `res` is a new descriptor (close-on-exec, non-blocking). Ends with an error
  * only: after -EMFILE and the like the caller decides when to start anew. */
@@ -169,10 +172,26 @@ int io_poll_multi(struct io *io, struct io_op *op, int fd, uint32_t events);
  * -ENOENT: it is not in flight. A second call is fine. */
 int io_cancel(struct io *io, struct io_op *op);
 
-/* Memory that reads and writes often use, pinned once: io_read and io_write
- * notice by themselves that a buffer lies in it. Once, after open. */
-int io_buffers_register(struct io *io, const struct iovec *regions,
-			uint32_t count, struct err *e);
+/* A long-lived descriptor that the kernel shall keep, so that it need not look
+ * the number up each time: operations notice by themselves. Nothing is waited
+ * for; until the kernel has it, and where it cannot, `fd` goes by its number,
+ * so the result may be ignored: -ENOSPC: the table has no slot for it,
+ * -EOPNOTSUPP: there is no table or no IO_FILE_WAITS on this kernel.
+ * From then on a close() alone does not close the file: use io_close_fd(), or
+ * io_file_unregister() before close(). */
+#define IO_FILE_WAITS 1u /* operations on it wait for a peer: needs 6.13 */
+int io_file_register(struct io *io, int fd, uint32_t flags);
+/* What was started before still means the old file; the number can be another
+ * one's at once. Fine for one that is not registered. */
+void io_file_unregister(struct io *io, int fd);
+
+/* Memory that reads and writes of files often use, pinned until unregistered:
+ * io_read and io_write notice by themselves that a buffer lies in it. All of
+ * its pages become resident and count against RLIMIT_MEMLOCK. -ENOMEM with a
+ * sentence, -ENOSPC: too many regions; nothing depends on it. */
+int io_buffers_register(struct io *io, void *base, size_t len, struct err *e);
+/* No operation uses it any more. */
+void io_buffers_unregister(struct io *io, const void *base);
 
 /* Timers are exact to the nanosecond they ask for, as far as the kernel wakes
  * the thread in time; never early. io_timer_set() moves a pending one. */
@@ -185,6 +204,9 @@ void io_timer_cancel(struct io *io, struct io_timer *t);
 struct io_stats {
 	uint64_t turns, submitted, completed, enters, recv_starved;
 	uint64_t spins, spins_won; /* looked before sleeping; in vain or not */
+	uint64_t by_slot;          /* requests on registered files */
+	uint64_t by_region;        /* requests with registered buffers */
+	uint32_t file_slots;       /* as the kernel granted them; 0: none */
 };
 void io_stats(const struct io *io, struct io_stats *out);
 

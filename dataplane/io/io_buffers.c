@@ -62,34 +62,74 @@ void io_buffers_give(struct io_buffers *b, uint16_t id)
 	io_uring_buf_ring_advance(b->ring, 1);
 }
 
-int io_buffers_register(struct io *io, const struct iovec *regions,
-			uint32_t count, struct err *e)
+/* A table of empty regions, when the first one comes. */
+static int regions_open(struct io *io)
+{
+	if (io->region_table)
+		return 0;
+	int res = io_uring_register_buffers_sparse(&io->ring, IO_REGIONS_MAX);
+	io->region_table = res == 0;
+	return res;
+}
+
+static int region_set(struct io *io, uint32_t i, const struct iovec *region)
+{
+	int res = io_uring_register_buffers_update_tag(&io->ring, i, region,
+						       NULL, 1);
+	if (res == 1)
+		io->regions[i] = *region;
+	return res < 0 ? res : 0;
+}
+
+int io_buffers_register(struct io *io, void *base, size_t len, struct err *e)
 {
 	MAGIC_CHECK(io, IO_MAGIC);
-	sluice_assert(io->region_count == 0);
-	if (count == 0 || count > IO_REGIONS_MAX)
-		return err_set(e, -EINVAL,
-			       "registered buffers: 1 to %d regions, not %u",
-			       IO_REGIONS_MAX, count);
-	int res = io_uring_register_buffers(&io->ring, regions, count);
+	sluice_assert(base != NULL && len > 0);
+	uint32_t i = 0;
+	while (i < io->region_count && io->regions[i].iov_base != NULL)
+		i++;
+	if (i == IO_REGIONS_MAX)
+		return err_set(e, -ENOSPC,
+			       "registered buffers: more than %d regions",
+			       IO_REGIONS_MAX);
+	struct iovec region = {base, len};
+	int res = regions_open(io);
+	if (res == 0)
+		res = region_set(io, i, &region);
 	if (res < 0)
 		return io_system_explain(&io_system_real, res,
-					 "io_uring_register_buffers", e);
-	for (uint32_t i = 0; i < count; i++)
-		io->regions[i] = regions[i];
-	io->region_count = count;
+					 "io_uring_register (buffers)", e);
+	if (i == io->region_count)
+		io->region_count++;
 	return 0;
 }
 
-/* Which registered region holds all of the buffer; -1: none. */
-int io_registered_index(const struct io *io, const void *buf, size_t len)
+void io_buffers_unregister(struct io *io, const void *base)
+{
+	MAGIC_CHECK(io, IO_MAGIC);
+	struct iovec none = {NULL, 0};
+	for (uint32_t i = 0; i < io->region_count; i++) {
+		if (io->regions[i].iov_base != base ||
+		    io->regions[i].iov_len == 0)
+			continue;
+		/* Refused: it stays pinned until the end, and unused. */
+		if (region_set(io, i, &none) < 0)
+			io->regions[i].iov_len = 0;
+		return;
+	}
+}
+
+int io_registered_index(struct io *io, const void *buf, size_t len)
 {
 	uintptr_t at = (uintptr_t)buf;
 	for (uint32_t i = 0; i < io->region_count; i++) {
 		uintptr_t base = (uintptr_t)io->regions[i].iov_base;
 		size_t size = io->regions[i].iov_len;
-		if (at >= base && len <= size && at - base <= size - len)
-			return (int)i;
+		if (size == 0 || at < base || len > size ||
+		    at - base > size - len)
+			continue;
+		io->stats.by_region++;
+		return (int)i;
 	}
 	return -1;
 }

@@ -99,7 +99,8 @@ static void part_prepare(struct io *io, struct io_commit_part *p, bool link)
 	struct io_uring_sqe *sqe = io_sqe(io);
 	sluice_assert(sqe != NULL);
 	uint32_t bytes = (uint32_t)(p->len < WRITE_MAX ? p->len : WRITE_MAX);
-	int index = io_registered_index(io, p->data, bytes);
+	int index =
+		part_is_sync(p) ? -1 : io_registered_index(io, p->data, bytes);
 	if (part_is_sync(p))
 		io_uring_prep_fsync(sqe, p->fd, IORING_FSYNC_DATASYNC);
 	else if (index < 0)
@@ -107,6 +108,7 @@ static void part_prepare(struct io *io, struct io_commit_part *p, bool link)
 	else
 		io_uring_prep_write_fixed(sqe, p->fd, p->data, bytes, p->offset,
 					  index);
+	io_sqe_file(io, sqe);
 	if (link)
 		sqe->flags |= IOSQE_IO_LINK;
 	io_sqe_finish(sqe, p, IO_TAG_PART);

@@ -56,6 +56,7 @@ static void op_poll(struct io *io, struct io_op *op)
 	}
 	op->state |= IO_OP_POLLING;
 	io_uring_prep_poll_add(sqe, op->fd, io_op_poll_events(op));
+	io_sqe_file(io, sqe);
 	io_sqe_finish(sqe, op, IO_TAG_RETRY);
 }
 
@@ -281,6 +282,9 @@ void io_complete(struct io *io, uint64_t user_data, int res, uint32_t flags)
 		break;
 	case IO_TAG_PART:
 		io_commit_part_done(io, who, res);
+		break;
+	case IO_TAG_FILE:
+		io_file_updated(io, (uint32_t)(user_data >> IO_TAG_BITS), res);
 		break;
 	case IO_TAG_NOBODY:
 		break;

@@ -85,6 +85,7 @@ static int wake_open(struct io *io, struct err *e)
 static void ring_close(struct io *io)
 {
 	io_uring_queue_exit(&io->ring);
+	io_files_close(io);
 	free(io->slots);
 }
 
@@ -94,7 +95,11 @@ static int parts_open(struct io *io, const struct io_options *o,
 	int res = ring_open(io, o, sys, e);
 	if (res < 0)
 		return res;
-	res = buffers_open(io, o, sys, e);
+	res = io_files_open(io, o->file_slots, sys);
+	if (res < 0)
+		err_set(e, res, "io loop: %s", err_name(res));
+	else
+		res = buffers_open(io, o, sys, e);
 	if (res == 0) {
 		res = wake_open(io, e);
 		if (res == 0)

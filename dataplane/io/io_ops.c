@@ -61,6 +61,7 @@ int io_connect(struct io *io, struct io_op *op, int fd,
 	union io_slot *slot = io_sqe_slot(io, sqe);
 	memcpy(&slot->addr, sa, len);
 	io_uring_prep_connect(sqe, fd, (struct sockaddr *)&slot->addr, len);
+	io_sqe_file(io, sqe);
 	io_sqe_finish(sqe, op, IO_TAG_OP);
 	return 0;
 }
@@ -118,6 +119,7 @@ static int sync_start(struct io *io, struct io_op *op, int fd, uint32_t flags)
 	if (sqe == NULL)
 		return -EBUSY;
 	io_uring_prep_fsync(sqe, fd, flags);
+	io_sqe_file(io, sqe);
 	io_sqe_finish(sqe, op, IO_TAG_OP);
 	return 0;
 }
@@ -166,6 +168,7 @@ int io_unlinkat(struct io *io, struct io_op *op, int dirfd, const char *path)
 
 int io_close_fd(struct io *io, int fd)
 {
+	io_file_unregister(io, fd);
 	struct io_uring_sqe *sqe = io_sqe(io);
 	if (sqe == NULL) /* a descriptor must not leak: at once, then */
 		return close(fd) == 0 ? 0 : -errno;

@@ -108,6 +108,7 @@ void io_op_prepare(struct io *io, struct io_op *op, struct io_uring_sqe *sqe)
 	default:
 		sluice_assert(op->kind == IO_KIND_NONE && "never resumed");
 	}
+	io_sqe_file(io, sqe);
 	io_sqe_finish(sqe, op, IO_TAG_OP);
 }
 

@@ -16,6 +16,8 @@
 #include "io/io.h"
 #include "sluice/assert.h"
 
+struct io_system;
+
 #define IO_MAGIC         0x696f2d6c6f6f7021ULL
 #define IO_TIMER_TICK_NS 250000ULL
 #define IO_REGIONS_MAX   16
@@ -50,14 +52,30 @@ enum io_tag {
 	IO_TAG_RETRY,  /* the poll before an op is tried again */
 	IO_TAG_CANCEL, /* the cancel of an op */
 	IO_TAG_PART,   /* struct io_commit_part */
+	IO_TAG_FILE,   /* not a pointer: the slot of an update, shifted */
 	IO_TAG_NOBODY
 };
+#define IO_TAG_BITS 3u
 #define IO_TAG_MASK 7ULL
 
 /* Memory the kernel reads while it takes a request, one per queue entry. */
 union io_slot {
 	struct msghdr msg;
 	struct sockaddr_storage addr;
+	int fd;
+};
+
+/* Registered files: a byte per slot, the slot's number is the descriptor's. */
+#define IO_SLOT_WANTED 1u  /* its owner has registered it */
+#define IO_SLOT_USABLE 2u  /* the kernel has it: requests go by slot */
+#define IO_SLOT_BUSY   4u  /* an update is on its way */
+#define IO_SLOT_ADDING 8u  /* that one puts a file in */
+#define IO_SLOT_STALE  16u /* another update is needed */
+struct io_files {
+	uint8_t *slots;
+	uint32_t count; /* 0: no table */
+	bool may_wait;  /* sockets may go by slot, too */
+	bool retry;     /* some slot is stale and not busy */
 };
 
 /* Provided buffers: a ring of descriptors, and the bytes. */
@@ -75,8 +93,11 @@ struct io {
 	pthread_t owner;
 	union io_slot *slots; /* one per submission queue entry */
 	struct io_buffers buffers;
-	struct iovec regions[IO_REGIONS_MAX]; /* registered memory */
-	uint32_t region_count;
+	/* Registered memory. Free: base NULL; given up: len 0. */
+	struct iovec regions[IO_REGIONS_MAX];
+	uint32_t region_count; /* up to the last one ever used */
+	bool region_table;     /* the kernel has one */
+	struct io_files files;
 	uint32_t in_flight; /* requests whose last CQE is to come */
 	uint64_t splits;    /* the kernel took less than was queued */
 	uint64_t now_ns;
@@ -114,7 +135,23 @@ void io_sqe_finish(struct io_uring_sqe *sqe, void *who, enum io_tag tag);
 union io_slot *io_sqe_slot(struct io *io, const struct io_uring_sqe *sqe);
 /* After each io_uring_enter(): was a chain cut in two? */
 void io_submitted(struct io *io, uint32_t ready, int res);
-int io_registered_index(const struct io *io, const void *buf, size_t len);
+/* The registered region that holds all of the buffer; -1: none. */
+int io_registered_index(struct io *io, const void *buf, size_t len);
+
+/* io_files.c. Works also without a table: files then go by number. */
+int io_files_open(struct io *io, uint32_t asked, const struct io_system *sys);
+void io_files_close(struct io *io);
+void io_file_updated(struct io *io, uint32_t number, int res);
+void io_files_retry(struct io *io);
+/* `sqe` is about a file: by slot, if it has one. After io_uring_prep_*(). */
+static inline void io_sqe_file(struct io *io, struct io_uring_sqe *sqe)
+{
+	if ((uint32_t)sqe->fd >= io->files.count ||
+	    !(io->files.slots[sqe->fd] & IO_SLOT_USABLE))
+		return;
+	sqe->flags |= IOSQE_FIXED_FILE;
+	io->stats.by_slot++;
+}
 
 /* io_prepare.c: fills `sqe` with what is left to do of `op`. */
 void io_op_prepare(struct io *io, struct io_op *op, struct io_uring_sqe *sqe);

@@ -197,6 +197,8 @@ int io_step(struct io *io, uint64_t wait_max_ns)
 	sluice_assert(pthread_equal(io->owner, pthread_self()));
 	if (!io->wake_armed)
 		(void)io_wake_arm(io);
+	if (io->files.retry)
+		io_files_retry(io);
 	int res = io_collect(io, wait_max_ns);
 	io->stepping = true;
 	io->now_ns = clock_monotonic_ns();

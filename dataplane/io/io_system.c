@@ -70,6 +70,11 @@ static int real_register_buf_ring(struct io_uring *ring,
 	return io_uring_register_buf_ring(ring, reg, 0);
 }
 
+static int real_register_files(struct io_uring *ring, uint32_t slots)
+{
+	return io_uring_register_files_sparse(ring, slots);
+}
+
 const struct io_system io_system_real = {
 	.release = real_release,
 	.disabled = real_disabled,
@@ -77,7 +82,25 @@ const struct io_system io_system_real = {
 	.setup = real_setup,
 	.register_ring = real_register_ring,
 	.register_buf_ring = real_register_buf_ring,
+	.register_files = real_register_files,
 };
+
+static bool release_at_least(const char *release, unsigned long major,
+			     unsigned long minor)
+{
+	char *end = NULL;
+	unsigned long is_major = strtoul(release, &end, 10);
+	unsigned long is_minor = *end == '.' ? strtoul(end + 1, NULL, 10) : 0;
+	return is_major > major || (is_major == major && is_minor >= minor);
+}
+
+bool io_system_at_least(const struct io_system *sys, unsigned long major,
+			unsigned long minor)
+{
+	char release[65] = "";
+	return sys->release(release, sizeof(release)) == 0 &&
+	       release_at_least(release, major, minor);
+}
 
 int io_system_check(const struct io_system *sys, struct err *e)
 {
@@ -85,11 +108,7 @@ int io_system_check(const struct io_system *sys, struct err *e)
 	int res = sys->release(release, sizeof(release));
 	if (res < 0)
 		return err_set(e, res, "uname: %s", err_name(res));
-	char *end = release;
-	unsigned long major = strtoul(release, &end, 10);
-	unsigned long minor = *end == '.' ? strtoul(end + 1, NULL, 10) : 0;
-	if (major > KERNEL_MAJOR ||
-	    (major == KERNEL_MAJOR && minor >= KERNEL_MINOR))
+	if (release_at_least(release, KERNEL_MAJOR, KERNEL_MINOR))
 		return 0;
 	return err_set(e, -ENOSYS,
 		       "this kernel is %s, but %d.%d or newer is needed "

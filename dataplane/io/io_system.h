@@ -29,6 +29,8 @@ struct io_system {
 	int (*register_ring)(struct io_uring *ring);
 	int (*register_buf_ring)(struct io_uring *ring,
 				 struct io_uring_buf_reg *reg);
+	/* a table of so many empty slots */
+	int (*register_files)(struct io_uring *ring, uint32_t slots);
 };
 
 extern const struct io_system io_system_real;
@@ -37,6 +39,8 @@ extern const struct io_system io_system_real;
 int io_open_on(struct io **out, const struct io_options *o,
 	       const struct io_system *sys, struct err *e);
 
+bool io_system_at_least(const struct io_system *sys, unsigned long major,
+			unsigned long minor);
 /* -ENOSYS with a sentence when the kernel is older than 6.1. */
 int io_system_check(const struct io_system *sys, struct err *e);
 /* Says why `what` ("io_uring_setup") failed with `code`; returns `code`. */

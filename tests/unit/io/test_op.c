@@ -357,40 +357,6 @@ static void an_overflowing_accept_loses_no_connection(void **state)
 	close(lfd);
 }
 
-/* Registered memory must give the same bytes, also at its very edges, and a
- * buffer that only overlaps it must not be taken for it. */
-static void registered_buffers_hold_the_same_bytes(void **state)
-{
-	struct io *io = *state;
-	static _Alignas(4096) uint8_t pool[3 * 8192];
-	struct iovec region = {pool + 8192, 8192};
-	struct err e = {""};
-	assert_int_equal(io_buffers_register(io, &region, 1, &e), 0);
-	char path[64];
-	int dir = scratch_dir(path);
-	int fd = openat(dir, "f", O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-	unlinkat(dir, "f", 0);
-	static const size_t at[] = {8192, 8192 + 4096, 4096, 12288};
-	for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
-		size_t n = i == 0 ? 8192 : i == 1 ? 4096 : 8192;
-		uint8_t want[8192];
-		fill(pool, sizeof(pool));
-		memcpy(want, pool + at[i], n);
-		struct seen s;
-		seen_init(&s);
-		io_write(io, &s.op, fd, pool + at[i], n, 0);
-		assert_int_equal(seen_wait(io, &s), (int)n);
-		memset(pool, 0, sizeof(pool));
-		seen_init(&s);
-		io_read(io, &s.op, fd, pool + at[i], n, 0);
-		assert_int_equal(seen_wait(io, &s), (int)n);
-		assert_memory_equal(pool + at[i], want, n);
-	}
-	close(fd);
-	close(dir);
-	rmdir(path);
-}
-
 /* More operations in one turn than the queue has entries. */
 static void a_full_queue_is_pushed_to_the_kernel(void **state)
 {
@@ -444,7 +410,6 @@ int main(void)
 		FACT(a_nonblocking_pipe_is_waited_for),
 		cmocka_unit_test(an_overflowing_accept_loses_no_connection),
 		FACT(a_kernel_that_takes_no_more_is_reported),
-		FACT(registered_buffers_hold_the_same_bytes),
 		FACT(a_full_queue_is_pushed_to_the_kernel),
 		FACT(a_turn_waits_no_longer_than_asked),
 	};

@@ -14,6 +14,7 @@ static int host_disabled;
 static uint64_t host_memlock;
 static int host_setup;
 static int host_buf_ring;
+static int host_files;
 
 static int fake_release(char *buf, size_t len)
 {
@@ -53,6 +54,13 @@ static int fake_register_buf_ring(struct io_uring *ring,
 	return io_system_real.register_buf_ring(ring, reg);
 }
 
+static int fake_register_files(struct io_uring *ring, uint32_t slots)
+{
+	if (host_files != 0)
+		return host_files;
+	return io_system_real.register_files(ring, slots);
+}
+
 static const struct io_system fake = {
 	.release = fake_release,
 	.disabled = fake_disabled,
@@ -60,6 +68,7 @@ static const struct io_system fake = {
 	.setup = fake_setup,
 	.register_ring = fake_register_ring,
 	.register_buf_ring = fake_register_buf_ring,
+	.register_files = fake_register_files,
 };
 
 static int host_reset(void **state)
@@ -69,6 +78,7 @@ static int host_reset(void **state)
 	host_memlock = 8 << 20;
 	host_setup = 0;
 	host_buf_ring = 0;
+	host_files = 0;
 	return 0;
 }
 
@@ -198,20 +208,6 @@ static void options_have_defaults(void **state)
 	io_close(&io);
 }
 
-/* What cannot be pinned is refused with the name of the call. */
-static void unpinnable_buffers_are_refused(void **state)
-{
-	struct io *io = NULL;
-	struct io_options o = {.entries = 64};
-	struct err e = {""};
-	struct iovec none = {(void *)4096, 4096};
-	assert_int_equal(io_open(&io, &o, NULL), 0);
-	assert_int_equal(io_buffers_register(io, &none, 1, &e), -EFAULT);
-	assert_non_null(strstr(e.text, "io_uring_register_buffers"));
-	assert_int_equal(io_buffers_register(io, &none, 0, &e), -EINVAL);
-	io_close(&io);
-}
-
 /* The registered ring descriptor is a gain, not a need. */
 static void without_a_registered_ring_it_still_works(void **state)
 {
@@ -230,6 +226,60 @@ static void without_a_registered_ring_it_still_works(void **state)
 
 #define FACT(f) cmocka_unit_test_setup(f, host_reset)
 
+static void opens(struct io **io, struct io_stats *st)
+{
+	struct io_options o = {.entries = 64, .file_slots = 64};
+	struct err e = {""};
+	if (io_open_on(io, &o, &fake, &e) != 0)
+		fail_msg("%s", e.text);
+	io_stats(*io, st);
+}
+
+/* Without registered files all goes by number, and nobody need know. */
+static void a_kernel_without_registered_files_will_do(void **state)
+{
+	static const int codes[] = {-EINVAL, -EPERM, -ENOMEM};
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+		struct io *io = NULL;
+		struct io_stats st;
+		struct seen s;
+		char byte = 1;
+		host_files = codes[i];
+		opens(&io, &st);
+		assert_int_equal(st.file_slots, 0);
+		int zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+		assert_int_equal(io_file_register(io, zero, 0), -EOPNOTSUPP);
+		io_file_unregister(io, zero);
+		seen_init(&s);
+		assert_int_equal(io_read(io, &s.op, zero, &byte, 1, 0), 0);
+		assert_int_equal(seen_wait(io, &s), 1);
+		assert_int_equal(byte, 0);
+		assert_int_equal(io_close_fd(io, zero), 0);
+		io_close(&io);
+	}
+}
+
+/* Before 6.13 a request that waits on one slot kept the files of all others
+ * open: sockets must not have slots there, files may. */
+static void sockets_have_no_slots_before_linux_6_13(void **state)
+{
+	static const char *const release[] = {"6.1.0-18-amd64", "6.12.9",
+					      "6.13.0-rc1", "7.0.1"};
+	int zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	for (size_t i = 0; i < sizeof(release) / sizeof(release[0]); i++) {
+		struct io *io = NULL;
+		struct io_stats st;
+		host_release = release[i];
+		opens(&io, &st);
+		assert_int_equal(st.file_slots, 64);
+		assert_int_equal(io_file_register(io, zero, IO_FILE_WAITS),
+				 i < 2 ? -EOPNOTSUPP : 0);
+		assert_int_equal(io_file_register(io, zero, 0), 0);
+		io_close(&io);
+	}
+	close(zero);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -242,8 +292,9 @@ int main(void)
 		FACT(impossible_options_are_named),
 		FACT(the_real_host_can_be_asked),
 		FACT(options_have_defaults),
-		FACT(unpinnable_buffers_are_refused),
 		FACT(without_a_registered_ring_it_still_works),
+		FACT(a_kernel_without_registered_files_will_do),
+		FACT(sockets_have_no_slots_before_linux_6_13),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
