@@ -281,6 +281,9 @@ struct delivery {
 	struct link idle; /* all idle ones, longest idle first */
 	void *map;
 	size_t map_bytes;
+	void *read_map; /* record and chunk of every connection */
+	size_t read_bytes;
+	size_t pinned_bytes; /* of them, from the start: registered */
 
 	struct huge huge[HUGE_COUNT];
 	struct link huge_free;

@@ -51,7 +51,9 @@ static void mail_written(struct connection *c)
 	m->mail_sent = true;
 	m->heard = false;
 	connection_deadline(c, session_wait_ns(c));
-	c->messages++;
+	/* One message alone would not pay for the slot. */
+	if (c->messages++ == 1)
+		(void)io_file_register(c->d->io, c->fd, IO_FILE_WAITS);
 	c->d->stats.messages++;
 	c->path->stats.messages++;
 }

@@ -13,9 +13,11 @@
 #include <sys/mman.h>
 
 #include "delivery/delivery_priv.h"
+#include "sluice/log.h"
 
 #define REPLIES_EXTRA 4096u /* a few big transactions, all refused */
 #define PAGE_BYTES    4096u
+#define PINNED_BYTES  (16u << 20) /* enough for 113 busy connections */
 
 static size_t page_round(size_t n)
 {
@@ -34,19 +36,22 @@ static void *map_lazily(size_t bytes)
 static size_t connection_map_bytes(void)
 {
 	return page_round(COMMAND_BYTES) +
-	       page_round(HEAD_BYTES + CHUNK_BYTES) + page_round(CHUNK_BYTES) +
 	       page_round(RCPTS_MAX * sizeof(struct slot)) +
 	       page_round(HEAD_RCPTS * sizeof(struct envelope_rcpt));
 }
 
-static void connection_carve(struct connection *c, char *at)
+/* What is read into lies apart: some of it is registered with the loop. */
+static size_t connection_read_bytes(void)
 {
+	return page_round(HEAD_BYTES + CHUNK_BYTES) + page_round(CHUNK_BYTES);
+}
+
+static void connection_carve(struct connection *c, char *at, char *read_at)
+{
+	c->record = read_at;
+	c->chunk = read_at + page_round(HEAD_BYTES + CHUNK_BYTES);
 	c->command = at;
 	at += page_round(COMMAND_BYTES);
-	c->record = at;
-	at += page_round(HEAD_BYTES + CHUNK_BYTES);
-	c->chunk = at;
-	at += page_round(CHUNK_BYTES);
 	c->slots = (struct slot *)(void *)at;
 	at += page_round(RCPTS_MAX * sizeof(struct slot));
 	c->rcpts = (struct envelope_rcpt *)(void *)at;
@@ -55,13 +60,16 @@ static void connection_carve(struct connection *c, char *at)
 static int connections_create(struct delivery *d, uint32_t count)
 {
 	size_t each = connection_map_bytes();
+	size_t read_each = connection_read_bytes();
 
 	d->connections = calloc(count, sizeof(*d->connections));
 	if (!d->connections)
 		return -ENOMEM;
 	d->map_bytes = each * count;
 	d->map = map_lazily(d->map_bytes);
-	if (!d->map)
+	d->read_bytes = read_each * count;
+	d->read_map = map_lazily(d->read_bytes);
+	if (!d->map || !d->read_map)
 		return -ENOMEM;
 	d->connection_count = count;
 	for (uint32_t i = 0; i < count; i++) {
@@ -74,7 +82,8 @@ static int connections_create(struct delivery *d, uint32_t count)
 		link_init(&c->lane_link);
 		link_init(&c->path_link);
 		link_append(&d->free, &c->all_link);
-		connection_carve(c, (char *)d->map + i * each);
+		connection_carve(c, (char *)d->map + i * each,
+				 (char *)d->read_map + i * read_each);
 		connection_init(c);
 		c->hash = XXH3_createState();
 		if (!c->hash)
@@ -125,6 +134,29 @@ static int scratch_create(struct delivery *d)
 	return d->results && d->rcpts && d->addresses ? 0 : -ENOMEM;
 }
 
+/* The first connections are the busy ones: their buffers are registered, as
+ * many as RLIMIT_MEMLOCK allows. Reads into the others work as well. */
+static void reads_pin(struct delivery *d)
+{
+	size_t each = connection_read_bytes();
+	size_t want = d->read_bytes < PINNED_BYTES ? d->read_bytes
+						   : PINNED_BYTES / each * each;
+	size_t bytes = want;
+	struct err e = {""};
+	int res = io_buffers_register(d->io, d->read_map, bytes, &e);
+
+	while (res == -ENOMEM && bytes >= 2 * each) {
+		bytes = bytes / 2 / each * each;
+		res = io_buffers_register(d->io, d->read_map, bytes, NULL);
+	}
+	d->pinned_bytes = res ? 0 : bytes;
+	if (d->pinned_bytes < want)
+		log_warn("delivery",
+			 "%zu of %zu KiB of read buffers are registered, the "
+			 "others are a little slower: %s",
+			 d->pinned_bytes / 1024, want / 1024, e.text);
+}
+
 int pool_create(struct delivery *d, uint32_t connections_max)
 {
 	int res;
@@ -139,6 +171,8 @@ int pool_create(struct delivery *d, uint32_t connections_max)
 		res = replies_create(d, connections_max * 2 + REPLIES_EXTRA);
 	if (!res)
 		res = scratch_create(d);
+	if (!res)
+		reads_pin(d);
 	return res;
 }
 
@@ -151,6 +185,10 @@ void pool_destroy(struct delivery *d)
 	free(d->results);
 	free(d->rcpts);
 	free(d->addresses);
+	if (d->pinned_bytes)
+		io_buffers_unregister(d->io, d->read_map);
+	if (d->read_map)
+		(void)munmap(d->read_map, d->read_bytes);
 	if (d->map)
 		(void)munmap(d->map, d->map_bytes);
 	if (d->huge_map)

@@ -286,6 +286,7 @@ void smtp_session_start(struct smtp_session *s, int fd, const struct addr *peer,
 			struct smtp_listener *l, const char *refusal)
 {
 	session_init(s, fd, peer, l);
+	(void)io_file_register(s->server->io, fd, IO_FILE_WAITS);
 	smtp_message_reset(s);
 	s->refused = refusal != NULL;
 	if (refusal)

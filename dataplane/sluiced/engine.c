@@ -29,6 +29,7 @@
 #define SETTLE_NS_MAX  (10 * NS_PER_S)
 #define SPIN_NS        (50 * NS_PER_US)
 #define PREFETCH_BYTES (80u << 10) /* what delivery reads before MAIL */
+#define FILE_SLOTS     16384u
 
 static uint64_t sender_mix(const char *domain)
 {
@@ -239,6 +240,7 @@ static int create_io(struct engine *en, struct err *e)
 		.entries = 1024,
 		.recv_buffers = 1024,
 		.recv_buffer_bytes = 4096,
+		.file_slots = FILE_SLOTS,
 		.spin_ns = SPIN_NS,
 	};
 	int rc = io_open(&en->io, &o, e);

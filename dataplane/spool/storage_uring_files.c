@@ -42,18 +42,22 @@ static int uring_open(void *state, const char *name, uint32_t flags,
 	if (f == NULL)
 		return -ENOMEM;
 	f->magic = FILE_MAGIC;
+	f->storage = s;
 	f->fd = openat(s->dir_fd, name, how, 0600);
 	if (f->fd < 0) {
 		int res = -errno;
 		free(f);
 		return res;
 	}
+	/* segments and journals live long; without a slot it works as well */
+	(void)io_file_register(s->io, f->fd, 0);
 	*out = f;
 	return 0;
 }
 
 static void file_free(struct storage_file *f)
 {
+	io_file_unregister(f->storage->io, f->fd);
 	close(f->fd);
 	f->magic = 0;
 	free(f);

@@ -17,7 +17,8 @@
 
 struct storage_file {
 	uint64_t magic;
-	int fd;
+	struct storage_uring *storage;
+	int fd;        /* has a slot in the loop's table, if there is room */
 	uint32_t busy; /* writes and reads in flight */
 	bool closing;  /* close when `busy` is 0 */
 };

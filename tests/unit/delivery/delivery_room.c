@@ -175,8 +175,10 @@ static void set_config(struct room *r, uint16_t port)
 
 void room_open(struct room *r, uint16_t port)
 {
-	struct io_options io = {
-		.entries = 256, .recv_buffers = 64, .recv_buffer_bytes = 4096};
+	struct io_options io = {.entries = 256,
+				.recv_buffers = 64,
+				.recv_buffer_bytes = 4096,
+				.file_slots = 256};
 	struct spool_options so = {0};
 	char spool[80];
 	struct err e = {""};

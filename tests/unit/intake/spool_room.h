@@ -42,7 +42,7 @@ struct room {
 static inline void room_open_in(struct room *r, const char *base,
 				const struct spool_options *o)
 {
-	struct io_options io = {.entries = 256};
+	struct io_options io = {.entries = 256, .file_slots = 256};
 	struct spool_options none = {0};
 	char spool[80];
 	struct err e;

@@ -4,6 +4,8 @@
  *
  * Against the real spool on a real directory.
  */
+#include "intake/smtp_priv.h"
+#include "io/io_priv.h"
 #include "smtp_room.h"
 
 /* Catches a 250 that does not mean stored, content that was changed, a missing
@@ -377,6 +379,53 @@ static void hangup_leaves_nothing(void **state)
 
 enum { CLIENTS = 20 };
 
+/* The descriptor of the only session, once it goes by slot. */
+static int session_with_slot(struct fixture *f)
+{
+	uint64_t until = clock_monotonic_ns() + ROOM_WAIT_NS;
+	const struct io_files *files = &f->room.io->files;
+	int fd = -1;
+
+	while (fd < 0 || !(files->slots[fd] & IO_SLOT_USABLE)) {
+		assert_true(clock_monotonic_ns() < until);
+		room_turn(&f->room);
+		if (f->server->session_count)
+			fd = f->server->sessions[0]->fd;
+	}
+	return fd;
+}
+
+/* A session's socket has a slot as long as the session lasts: one that stayed
+ * in the table would never be closed, and its client would wait for ever. */
+static void sessions_have_slots_and_give_them_back(void **state)
+{
+	struct fixture *f = *state;
+	struct sockaddr_in sa = {.sin_family = AF_INET,
+				 .sin_port =
+					 htons(smtp_server_port(f->server, 0)),
+				 .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char got[256];
+	uint64_t until;
+	int served;
+	ssize_t n = -1;
+
+	if (!f->room.io->files.may_wait) {
+		close(fd);
+		skip(); /* a kernel before 6.13 */
+	}
+	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	served = session_with_slot(f);
+	assert_int_equal(write(fd, "QUIT\r\n", 6), 6);
+	for (until = clock_monotonic_ns() + ROOM_WAIT_NS; n != 0;) {
+		assert_true(clock_monotonic_ns() < until);
+		room_turn(&f->room);
+		n = recv(fd, got, sizeof(got), MSG_DONTWAIT);
+	}
+	assert_int_equal(f->room.io->files.slots[served], 0);
+	close(fd);
+}
+
 /* The same script by many at once, half of them in small pieces. */
 static void crowd_play(struct fixture *f, const struct script *script)
 {
@@ -470,6 +519,7 @@ int main(void)
 		T(smtputf8_must_be_asked_for),
 		T(large_message_is_whole),
 		T(hangup_leaves_nothing),
+		T(sessions_have_slots_and_give_them_back),
 		T(sessions_run_side_by_side),
 		cmocka_unit_test_setup_teardown(
 			little_memory_makes_it_slow_not_stuck, setup_small,

@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "io/io.h"
+#include "io/io_priv.h"
 #include "sluice/clock.h"
 #include "spool/storage.h"
 
@@ -36,7 +36,7 @@ struct fixture {
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	struct io_options o = {.entries = 64};
+	struct io_options o = {.entries = 64, .file_slots = 256};
 	snprintf(f->base, sizeof(f->base), "/tmp/sluice-storage-XXXXXX");
 	if (f == NULL || mkdtemp(f->base) == NULL)
 		return -1;
@@ -220,6 +220,40 @@ static void closing_a_file_does_not_divert_a_commit(void **state)
 	f->st.ops->close(f->st.state, &a);
 }
 
+static uint32_t slots_in_use(const struct io *io)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < io->files.count; i++)
+		n += io->files.slots[i] != 0;
+	return n;
+}
+
+/* A slot that outlived its file would keep an unlinked segment's space. */
+static void files_have_slots_while_they_are_open(void **state)
+{
+	struct fixture *f = *state;
+	struct storage_file *a = make(f, "a"), *b = make(f, "b");
+	struct io_stats before, after;
+	assert_int_equal(io_step(f->io, 0), 0);
+	assert_int_equal(io_step(f->io, 0), 0);
+	assert_int_equal(slots_in_use(f->io), 2);
+	struct storage_write writes[2] = {{a, "x", 1, 0}, {b, "y", 1, 0}};
+	struct waiter w = {0};
+	struct storage_commit c = {
+		.writes = writes, .count = 2, .done = committed, .user = &w};
+	io_stats(f->io, &before);
+	assert_int_equal(f->st.ops->commit(f->st.state, &c), 0);
+	f->st.ops->close(f->st.state, &a); /* stays until the commit is over */
+	assert_int_equal(wait_for(f, &w), 0);
+	io_stats(f->io, &after);
+	/* a write and a sync of each */
+	assert_int_equal(after.by_slot - before.by_slot, 4);
+	f->st.ops->close(f->st.state, &b);
+	assert_int_equal(io_step(f->io, 0), 0);
+	assert_int_equal(io_step(f->io, 0), 0);
+	assert_int_equal(slots_in_use(f->io), 0);
+}
+
 /* A file opened for reading only: the write's error reaches the caller. */
 static void a_failing_commit_reports_its_error_once(void **state)
 {
@@ -388,6 +422,7 @@ int main(void)
 		FACT(committed_bytes_can_be_read_back),
 		FACT(many_reads_at_once_come_back_each_with_its_bytes),
 		FACT(closing_a_file_does_not_divert_a_commit),
+		FACT(files_have_slots_while_they_are_open),
 		FACT(a_failing_commit_reports_its_error_once),
 		FACT(open_says_what_is_wrong),
 		FACT(preallocated_space_is_not_size),
