@@ -3,6 +3,7 @@
  * fuzz_main.c - runs a fuzz target without libFuzzer.
  *
  * fuzz_NAME [--seed N] [--runs N] [FILE...]
+ * fuzz_NAME --write-samples DIR
  * Files are replayed as they are. Without files: the target's samples, then N
  * mutations of them (flipped, overwritten, cut, repeated, random bytes). The
  * seed is printed, so that a failure can be had again.
@@ -91,6 +92,36 @@ static size_t mutate_once(uint8_t *data, size_t size)
 	}
 }
 
+static int sample_write(const char *dir, uint32_t number, const uint8_t *data,
+			size_t size)
+{
+	char path[4096];
+	FILE *f;
+	int bad;
+
+	(void)snprintf(path, sizeof(path), "%s/sample-%u", dir, number);
+	f = fopen(path, "wb");
+	bad = !f || fwrite(data, 1, size, f) != size;
+	if (f && fclose(f))
+		bad = 1;
+	if (bad)
+		perror(path);
+	return bad;
+}
+
+/* A first corpus for libFuzzer. */
+static int samples_write(const char *dir)
+{
+	static uint8_t data[INPUT_BYTES_MAX];
+	uint32_t count = 0;
+	size_t size;
+
+	while ((size = fuzz_sample(count, data, sizeof(data))) > 0)
+		if (sample_write(dir, count++, data, size))
+			return 1;
+	return 0;
+}
+
 static uint32_t samples_run(void)
 {
 	static uint8_t data[INPUT_BYTES_MAX];
@@ -129,6 +160,9 @@ int main(int argc, char **argv)
 			seed = strtoull(argv[++i], NULL, 10);
 		} else if (strcmp(argv[i], "--runs") == 0 && i + 1 < argc) {
 			runs = (uint32_t)strtoul(argv[++i], NULL, 10);
+		} else if (strcmp(argv[i], "--write-samples") == 0 &&
+			   i + 1 < argc) {
+			return samples_write(argv[++i]);
 		} else {
 			failed |= replay(argv[i]);
 			files++;
