@@ -20,6 +20,8 @@
 
 static const char *const rcpt[] = {"a@example.net"};
 static const char small[] = "Subject: x\r\n\r\nhello\r\n";
+/* More than is read without waiting: the rest comes through the ring. */
+static char large[200000];
 
 struct setup {
 	struct fake_receiver *f;
@@ -38,8 +40,10 @@ static void setup(struct setup *s)
 
 static void deliver(struct setup *s)
 {
+	for (uint32_t i = 0; i < sizeof(large); i++)
+		large[i] = "0123456789abcd\r\n"[i % 16];
 	for (uint32_t i = 0; i < MESSAGES; i++)
-		(void)room_store(&s->r, rcpt, 1, small, sizeof(small) - 1, 0);
+		(void)room_store(&s->r, rcpt, 1, large, sizeof(large), 0);
 	room_run(&s->r, &s->r.done, MESSAGES);
 	assert_int_equal(fake_receiver_count(s->f, AT_EOM), MESSAGES);
 }

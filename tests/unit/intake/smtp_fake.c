@@ -89,6 +89,14 @@ int io_cancel(struct io *io, struct io_op *op)
 	return 0;
 }
 
+int io_file_register(struct io *io, int fd, uint32_t flags)
+{
+	(void)io;
+	(void)fd;
+	(void)flags;
+	return -EOPNOTSUPP;
+}
+
 int io_close_fd(struct io *io, int fd)
 {
 	(void)io;
