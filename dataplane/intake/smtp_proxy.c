@@ -15,6 +15,7 @@
 #include <strings.h>
 
 #include "intake/smtp_priv.h"
+#include "intake/xtext.h"
 #include "sluice/assert.h"
 
 void smtp_attributes_clear(struct smtp_attributes *a)
@@ -147,13 +148,47 @@ void smtp_xforward(struct smtp_session *s, const struct smtp_command *c)
 		smtp_reply(s, "250 2.0.0 ok");
 }
 
-static int told_keep(struct smtp_session *s, int number, const char *otherwise,
-		     struct text *out)
+static const char *told(const struct smtp_session *s, int number)
 {
 	const char *text = s->xforward.text[number];
 
-	if (!*text)
-		text = s->xclient.text[number];
+	return *text ? text : s->xclient.text[number];
+}
+
+/* What has no field of its own: "NAME=value ...", values as xtext. */
+static int forwarded_keep(struct smtp_session *s)
+{
+	static const struct {
+		int number;
+		const char *name;
+	} kept[] = {
+		{SMTP_ATTRIBUTE_NAME, "NAME="},
+		{SMTP_ATTRIBUTE_PORT, "PORT="},
+		{SMTP_ATTRIBUTE_PROTO, "PROTO="},
+		{SMTP_ATTRIBUTE_HELO, "HELO="},
+		{SMTP_ATTRIBUTE_SOURCE, "SOURCE="},
+	};
+	char text[5 * (3 * SMTP_ATTRIBUTE_BYTES + 8)];
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++) {
+		const char *value = told(s, kept[i].number);
+
+		if (!*value)
+			continue;
+		if (n)
+			text[n++] = ' ';
+		n += (size_t)(stpcpy(text + n, kept[i].name) - (text + n));
+		n += xtext_write(text + n, value, strlen(value));
+	}
+	return envelope_build_text(&s->build, text, n, &s->build.env.forwarded);
+}
+
+static int told_keep(struct smtp_session *s, int number, const char *otherwise,
+		     struct text *out)
+{
+	const char *text = told(s, number);
+
 	if (!*text)
 		text = otherwise;
 	return envelope_build_text(&s->build, text, strlen(text), out);
@@ -170,5 +205,5 @@ int smtp_client_keep(struct smtp_session *s)
 		rc = told_keep(s, SMTP_ATTRIBUTE_LOGIN, "", &env->account);
 	if (!rc)
 		rc = told_keep(s, SMTP_ATTRIBUTE_IDENT, "", &env->origin);
-	return rc;
+	return rc ? rc : forwarded_keep(s);
 }

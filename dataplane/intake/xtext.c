@@ -19,7 +19,7 @@ static bool xchar(unsigned char c)
 	return c >= 33 && c <= 126 && c != '+' && c != '=';
 }
 
-static size_t xtext_put(char *to, const char *data, size_t len)
+size_t xtext_write(char *to, const char *data, size_t len)
 {
 	size_t n = 0;
 
@@ -46,7 +46,7 @@ int xtext_encode(struct envelope_build *b, const char *data, size_t len,
 	if (rc)
 		return rc;
 	*out = (struct text){.data = to,
-			     .len = (uint32_t)xtext_put(to, data, len)};
+			     .len = (uint32_t)xtext_write(to, data, len)};
 	envelope_build_commit(b, out->len);
 	return 0;
 }
@@ -130,7 +130,7 @@ int xtext_orcpt(struct envelope_build *b, const char *data, size_t len,
 	if (head == 6 && !strncasecmp(data, "utf-8;", 6))
 		n = utf8_xtext_put(to + head, data + head, len - head);
 	else
-		n = (long)xtext_put(to + head, data + head, len - head);
+		n = (long)xtext_write(to + head, data + head, len - head);
 	if (n < 0)
 		return -EINVAL;
 	*out = (struct text){.data = to, .len = (uint32_t)(head + (size_t)n)};

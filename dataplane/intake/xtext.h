@@ -13,6 +13,8 @@
 
 #include "intake/envelope_build.h"
 
+/* Writes the encoded text to `to`, at most 3 * len bytes; returns how many. */
+size_t xtext_write(char *to, const char *data, size_t len);
 /* Appends the encoded text to `b`. -EINVAL: no UTF-8 (xtext_utf8 only). */
 int xtext_encode(struct envelope_build *b, const char *data, size_t len,
 		 struct text *out);

@@ -98,6 +98,7 @@ static json_t *message_json(const struct show_task *t)
 	json_object_set_new(j, "origin", text_json(r->env.origin));
 	json_object_set_new(j, "client", text_json(r->env.client));
 	json_object_set_new(j, "account", text_json(r->env.account));
+	json_object_set_new(j, "forwarded", text_json(r->env.forwarded));
 	json_object_set_new(j, "arrival", json_integer(r->env.arrival_s));
 	json_object_set_new(j, "size",
 			    json_integer((json_int_t)r->content_bytes));

@@ -22,16 +22,17 @@
 #define JOURNAL_MAGIC          0x0a314c4e4a554c53ULL /* "SLUJNL1\n" */
 
 /* A message: header | envelope | content | zeros to 8 | trailer. */
-#define RECORD_MAGIC              0x4d524c53u /* "SLRM" */
-#define RECORD_END_MAGIC          0x45524c53u /* "SLRE" */
-#define RECORD_HEADER_BYTES       64u
-#define RECORD_TRAILER_BYTES      16u
-#define RECORD_CONTENT_BYTES_MAX  (1ULL << 34)
-#define ENVELOPE_BYTES_MAX        (16u << 20)
-#define ENVELOPE_FIXED_BYTES      20u
-#define ENVELOPE_RCPT_FIXED_BYTES 5u
-#define ENVELOPE_TAIL_BYTES       2u
-#define SPOOL_NAME_BYTES_MAX      255u
+#define RECORD_MAGIC                   0x4d524c53u /* "SLRM" */
+#define RECORD_END_MAGIC               0x45524c53u /* "SLRE" */
+#define RECORD_HEADER_BYTES            64u
+#define RECORD_TRAILER_BYTES           16u
+#define RECORD_CONTENT_BYTES_MAX       (1ULL << 34)
+#define ENVELOPE_BYTES_MAX             (16u << 20)
+#define ENVELOPE_FIXED_BYTES           20u
+#define ENVELOPE_FORWARDED_FIXED_BYTES 2u
+#define ENVELOPE_RCPT_FIXED_BYTES      5u
+#define ENVELOPE_TAIL_BYTES            2u
+#define SPOOL_NAME_BYTES_MAX           255u
 
 /* A journal record: header | body | zeros to 8. */
 #define JOURNAL_RECORD_MAGIC   0x4a53u

@@ -81,6 +81,18 @@ static bool take_rcpt(struct cursor *c, struct envelope_rcpt *out)
 	       take_text(c, orcpt, &out->orcpt);
 }
 
+static bool take_forwarded(struct cursor *c, struct text *out)
+{
+	uint32_t len;
+
+	if (c->left < ENVELOPE_FORWARDED_FIXED_BYTES)
+		return false;
+	len = get_le16(c->at);
+	c->at += ENVELOPE_FORWARDED_FIXED_BYTES;
+	c->left -= ENVELOPE_FORWARDED_FIXED_BYTES;
+	return take_text(c, len, out);
+}
+
 static bool take_fixed(struct cursor *c, struct envelope *out)
 {
 	const uint8_t *fixed = c->at;
@@ -120,6 +132,8 @@ int envelope_decode(const uint8_t *data, uint32_t len, struct envelope *out,
 	for (i = 0; i < env.rcpt_count; i++)
 		if (!take_rcpt(&c, &rcpts[i]))
 			return -EBADMSG;
+	if (data[11] > 1 || (data[11] && !take_forwarded(&c, &env.forwarded)))
+		return -EBADMSG;
 	if (c.left != get_le16(data + len - ENVELOPE_TAIL_BYTES) ||
 	    !take_text(&c, c.left, &env.origin))
 		return -EBADMSG;

@@ -34,7 +34,9 @@ static bool texts_fit(const struct envelope *env)
 	       env->envid.len <= TEXT_BYTES_MAX &&
 	       env->origin.len <= TEXT_BYTES_MAX &&
 	       env->client.len <= TEXT_BYTES_MAX &&
-	       env->account.len <= TEXT_BYTES_MAX && domain_fits(&env->sender);
+	       env->account.len <= TEXT_BYTES_MAX &&
+	       env->forwarded.len <= TEXT_BYTES_MAX &&
+	       domain_fits(&env->sender);
 }
 
 int envelope_size(const struct envelope *env, uint32_t *bytes)
@@ -48,6 +50,8 @@ int envelope_size(const struct envelope *env, uint32_t *bytes)
 		return -EMSGSIZE;
 	sum += env->sender.len + env->envid.len + env->origin.len +
 	       env->client.len + env->account.len;
+	if (env->forwarded.len > 0)
+		sum += ENVELOPE_FORWARDED_FIXED_BYTES + env->forwarded.len;
 	for (i = 0; i < env->rcpt_count; i++) {
 		const struct envelope_rcpt *r = &env->rcpts[i];
 
@@ -82,6 +86,18 @@ static void put_rcpt(const struct envelope_rcpt *r, envelope_sink_fn *sink,
 	put_text(&r->orcpt, sink, user);
 }
 
+static void put_forwarded(const struct text *t, envelope_sink_fn *sink,
+			  void *user)
+{
+	uint8_t fixed[ENVELOPE_FORWARDED_FIXED_BYTES];
+
+	if (t->len == 0)
+		return;
+	put_le16(fixed, (uint16_t)t->len);
+	sink(user, fixed, sizeof(fixed));
+	sink(user, t->data, t->len);
+}
+
 void envelope_encode(const struct envelope *env, envelope_sink_fn *sink,
 		     void *user)
 {
@@ -94,6 +110,7 @@ void envelope_encode(const struct envelope *env, envelope_sink_fn *sink,
 	fixed[8] = env->body;
 	fixed[9] = env->ret;
 	fixed[10] = env->smtputf8;
+	fixed[11] = env->forwarded.len > 0;
 	put_le16(fixed + 12, (uint16_t)env->sender.len);
 	put_le16(fixed + 14, (uint16_t)env->envid.len);
 	put_le16(fixed + 16, (uint16_t)env->client.len);
@@ -105,6 +122,7 @@ void envelope_encode(const struct envelope *env, envelope_sink_fn *sink,
 	put_text(&env->account, sink, user);
 	for (i = 0; i < env->rcpt_count; i++)
 		put_rcpt(&env->rcpts[i], sink, user);
+	put_forwarded(&env->forwarded, sink, user);
 	/* Last, so that the digest can leave it out. */
 	put_text(&env->origin, sink, user);
 	put_le16(tail, (uint16_t)env->origin.len);

@@ -41,10 +41,13 @@ struct envelope {
 	struct text origin;  /* queue id of the MTA it came from */
 	struct text client;  /* client address as text */
 	struct text account; /* SASL user */
-	uint8_t body;        /* enum envelope_body */
-	uint8_t ret;         /* enum envelope_ret */
-	uint8_t smtputf8;    /* the message needs SMTPUTF8 */
-	uint32_t arrival_s;  /* seconds since 1970 */
+	/* What else an MTA in front told of the client: "NAME=... PORT=...
+	 * PROTO=... HELO=... SOURCE=...", values as xtext; may be empty */
+	struct text forwarded;
+	uint8_t body;       /* enum envelope_body */
+	uint8_t ret;        /* enum envelope_ret */
+	uint8_t smtputf8;   /* the message needs SMTPUTF8 */
+	uint32_t arrival_s; /* seconds since 1970 */
 	uint32_t rcpt_count;
 	const struct envelope_rcpt *rcpts;
 };

@@ -212,6 +212,8 @@ def the_mta_in_front_says_whose_mail_it_is(rig):
     shown = intake.sluiced.json("show", listed[0]["id"])[0]["message"]
     equal((shown["client"], shown["account"], shown["origin"]),
           ("192.0.2.77", "joe+x", "4XYZ"), "client, account, queue id")
+    equal(shown["forwarded"], "NAME=u.test PROTO=ESMTP HELO=u SOURCE=REMOTE",
+          "forwarded")
     intake.stop()
 
 

@@ -53,6 +53,7 @@ static void check(const uint8_t *data, size_t size,
 	within(data, size, &r->env.client);
 	within(data, size, &r->env.account);
 	within(data, size, &r->env.origin);
+	within(data, size, &r->env.forwarded);
 	for (i = 0; i < r->env.rcpt_count; i++) {
 		within(data, size, &r->env.rcpts[i].address);
 		within(data, size, &r->env.rcpts[i].orcpt);

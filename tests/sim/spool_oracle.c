@@ -74,6 +74,10 @@ void oracle_envelope(uint32_t serial, struct made_envelope *e)
 				serial % 250);
 	e->env.account =
 		text_of(e->texts[4], MADE_TEXT_BYTES, "user%u", serial % 3);
+	if (serial % 4 == 0)
+		e->env.forwarded = text_of(e->texts[5 + 2 * MADE_RCPTS_MAX],
+					   MADE_TEXT_BYTES,
+					   "NAME=c%u PROTO=ESMTP", serial);
 	e->env.body = serial % 3;
 	e->env.ret = serial % 2;
 	e->env.smtputf8 = serial % 2;

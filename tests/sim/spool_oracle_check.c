@@ -207,7 +207,8 @@ static bool same_envelope(const struct envelope *a, const struct envelope *b)
 	    !same_text(&a->envid, &b->envid) ||
 	    !same_text(&a->origin, &b->origin) ||
 	    !same_text(&a->client, &b->client) ||
-	    !same_text(&a->account, &b->account) || a->body != b->body ||
+	    !same_text(&a->account, &b->account) ||
+	    !same_text(&a->forwarded, &b->forwarded) || a->body != b->body ||
 	    a->ret != b->ret || a->smtputf8 != b->smtputf8 ||
 	    a->arrival_s != b->arrival_s || a->rcpt_count != b->rcpt_count)
 		return false;

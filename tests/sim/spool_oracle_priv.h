@@ -13,7 +13,7 @@
 struct made_envelope {
 	struct envelope env;
 	struct envelope_rcpt rcpts[MADE_RCPTS_MAX];
-	char texts[5 + 2 * MADE_RCPTS_MAX][MADE_TEXT_BYTES];
+	char texts[6 + 2 * MADE_RCPTS_MAX][MADE_TEXT_BYTES];
 };
 
 struct made_record {

@@ -154,6 +154,7 @@ static void envelope_copy(struct fake_message *m, const struct envelope *env)
 	m->env.origin = text_copy(m, &used, env->origin);
 	m->env.client = text_copy(m, &used, env->client);
 	m->env.account = text_copy(m, &used, env->account);
+	m->env.forwarded = text_copy(m, &used, env->forwarded);
 	for (uint32_t i = 0; i < env->rcpt_count && i < 8; i++) {
 		m->rcpts[i] = env->rcpts[i];
 		m->rcpts[i].address =

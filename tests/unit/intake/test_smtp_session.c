@@ -328,7 +328,7 @@ static void xforward_tells_of_one_message(void **state)
 	listener.trust = &trusted;
 	listener.trust_count = 1;
 	begin();
-	say("XFORWARD ADDR=IPV6:2001:DB8::1 NAME=u.example PORT=1234\r\n",
+	say("XFORWARD ADDR=IPV6:2001:DB8::1 NAME=u+2b.example PORT=1234\r\n",
 	    "250 2.0.0");
 	say("XFORWARD IDENT=4ABCDEF PROTO=ESMTP HELO=u SOURCE=REMOTE "
 	    "LOGIN=joe\r\n",
@@ -340,6 +340,8 @@ static void xforward_tells_of_one_message(void **state)
 	text_is(&fake_stored[0].env.client, "2001:db8::1");
 	text_is(&fake_stored[0].env.account, "joe");
 	text_is(&fake_stored[0].env.origin, "4ABCDEF");
+	text_is(&fake_stored[0].env.forwarded,
+		"NAME=u+2B.example PORT=1234 PROTO=ESMTP HELO=u SOURCE=REMOTE");
 	assert_non_null(strstr(fake_stored[0].content, "([127.0.0.1])"));
 	envelope();
 	say("DATA\r\n", "354");
@@ -347,6 +349,7 @@ static void xforward_tells_of_one_message(void **state)
 	text_is(&fake_stored[1].env.client, "127.0.0.1");
 	text_is(&fake_stored[1].env.account, "");
 	text_is(&fake_stored[1].env.origin, "");
+	text_is(&fake_stored[1].env.forwarded, "");
 	say("XFORWARD\r\n", "501 5.5.4");
 	say("XFORWARD NAME\r\n", "501 5.5.4");
 	say("XFORWARD NAME=\r\n", "501 5.5.4");
