@@ -34,7 +34,7 @@ static const char *clean(const char *name, char out[DOMAIN_BYTES])
 {
 	size_t n = 0;
 
-	for (; name[n] && n < DOMAIN_BYTES - 1; n++) {
+	for (; n < DOMAIN_BYTES - 1 && name[n]; n++) {
 		unsigned char c = (unsigned char)name[n];
 		bool ok = c < 0x80 && (isalnum(c) || strchr(".-_:[]/+", c));
 
