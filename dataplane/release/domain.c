@@ -74,11 +74,15 @@ void rel_domain_timer_expired(struct release *r, struct domain *d)
 
 	sluice_assert(d->place == DOMAIN_TIMED || d->place == DOMAIN_WAITS);
 	/* it could have sent from its exact time on: a late loop must not
-	 * cost the provider that much of its pace */
-	if (p->idle && d->place == DOMAIN_TIMED && !p->held &&
+	 * cost the provider that much of its pace; nor the domain, when that
+	 * of another woke the provider in the same tick */
+	if (d->place == DOMAIN_TIMED && !p->held &&
 	    rel_gate_may_send(&p->gate)) {
+		uint64_t due_ns = d->timer.entry.due_ns;
+		if (p->idle || (p->woken && due_ns < p->resumed_ns))
+			p->resumed_ns = due_ns;
+		p->woken |= p->idle;
 		p->idle = false;
-		p->resumed_ns = d->timer.entry.due_ns;
 	}
 	rel_domain_to_ring(r, d);
 }
@@ -135,6 +139,17 @@ static void domain_move(struct release *r, struct domain *d, struct provider *p)
 	memset(d->no_connection, 0, sizeof(d->no_connection));
 }
 
+/* A token that is due may wait a whole interval for its domain's turn: what is
+ * sent is one message off the rate at most, and the next is still on time. With
+ * more than that in hand the provider's share is the limit, not the cap. */
+static uint64_t domain_lag_ns(struct pace pace)
+{
+	uint64_t interval_ns = pace.count > 0 ? pace.period_ns / pace.count : 0;
+
+	return interval_ns > RELEASE_LAG_MAX_NS ? interval_ns
+						: RELEASE_LAG_MAX_NS;
+}
+
 int release_domain_set(struct release *r, uint32_t domain, uint32_t provider,
 		       struct pace pace, uint64_t now_ns)
 {
@@ -150,10 +165,10 @@ int release_domain_set(struct release *r, uint32_t domain, uint32_t provider,
 	if (d == NULL)
 		return -ENOMEM;
 	if (d->provider == NULL)
-		pace_bucket_init(&d->bucket, pace, r->now_ns,
-				 RELEASE_LAG_MAX_NS);
+		pace_bucket_init(&d->bucket, pace, r->now_ns, 0);
 	else
 		pace_bucket_set(&d->bucket, pace, r->now_ns);
+	d->bucket.lag_max_ns = domain_lag_ns(pace);
 	domain_move(r, d, p);
 	if (d->place == DOMAIN_TIMED) /* its time may be another now */
 		rel_domain_to_ring(r, d);

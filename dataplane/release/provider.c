@@ -62,6 +62,7 @@ void rel_provider_schedule(struct release *r, struct provider *p)
 		p->idle = true;
 	} else if (p->idle) {
 		p->idle = false;
+		p->woken = false;
 		p->resumed_ns = r->now_ns;
 	}
 	link_remove(&p->run);

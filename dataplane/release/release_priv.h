@@ -124,6 +124,7 @@ struct provider {
 	struct link waiters;   /* domains that wait for any connection */
 	uint64_t paths_due_ns; /* no path has a token before; 0 = unknown */
 	bool idle;             /* had nothing it could send */
+	bool woken;            /* from that by a domain's time */
 	uint64_t resumed_ns;   /* tokens from before are forgotten */
 	uint32_t ready_seq;    /* connections announced so far */
 	uint8_t ready_log[RELEASE_READY_LOG];    /* path of the last ones */

@@ -47,24 +47,30 @@ static bool domain_has_credit(struct domain *d, uint32_t cost)
 static void bucket_spend_since(struct pace_bucket *b, uint64_t since_ns,
 			       uint64_t now_ns, uint32_t cost)
 {
-	if (b->next_ns < since_ns) {
+	if (pace_bucket_due_ns(b) < since_ns) {
 		b->next_ns = since_ns;
 		b->next_rem = 0;
 	}
 	pace_bucket_spend(b, now_ns, cost);
 }
 
+static uint64_t time_later_ns(uint64_t a_ns, uint64_t b_ns)
+{
+	return a_ns > b_ns ? a_ns : b_ns;
+}
+
 static void message_sent(struct release *r, struct domain *d, struct path *path,
 			 uint32_t cost)
 {
 	struct provider *p = path->provider;
-	uint64_t path_since_ns = path->resumed_ns > p->resumed_ns
-					 ? path->resumed_ns
-					 : p->resumed_ns;
+	uint64_t since_ns = p->resumed_ns;
 
-	bucket_spend_since(&p->bucket, p->resumed_ns, r->now_ns, cost);
-	bucket_spend_since(&path->bucket, path_since_ns, r->now_ns, cost);
-	bucket_spend_since(&d->bucket, d->resumed_ns, r->now_ns, cost);
+	bucket_spend_since(&p->bucket, since_ns, r->now_ns, cost);
+	bucket_spend_since(&path->bucket,
+			   time_later_ns(path->resumed_ns, since_ns), r->now_ns,
+			   cost);
+	bucket_spend_since(&d->bucket, time_later_ns(d->resumed_ns, since_ns),
+			   r->now_ns, cost);
 	rel_connection_used(path);
 	rel_path_refresh(r, path);
 	if (d->place != DOMAIN_RING || d->provider != p)
@@ -206,6 +212,7 @@ void rel_provider_turn(struct release *r, struct provider *p, uint32_t *budget)
 
 	sluice_assert(!p->in_turn && *budget > 0);
 	p->in_turn = true;
+	p->woken = false;
 	while (tries<RELEASE_TURN_MESSAGES && * budget> 0 &&
 	       provider_may_send(r, p)) {
 		tries++;

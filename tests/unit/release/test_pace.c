@@ -100,6 +100,108 @@ static void domain_cap_is_used_in_full(void **state)
 	fixture_destroy(f);
 }
 
+/* Of one domain, from one of its messages to any later one: the count is
+ * within one message of rate x time. What was due early may have waited. */
+static void assert_within_one(const struct fixture *f, struct pace p,
+			      uint32_t domain, uint64_t late_ns)
+{
+	static uint64_t at_ns[SENT_MAX];
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < f->sent_count; i++) {
+		if (is_of(&f->sent[i], ANY, domain))
+			at_ns[n++] = f->sent[i].now_ns;
+	}
+	assert_true(n > 10);
+	for (uint32_t i = 0; i < n; i++) {
+		for (uint32_t k = 1; k < n - i; k = k < 9 ? k + 1 : k * 2) {
+			uint64_t span_ns = at_ns[i + k] - at_ns[i];
+			assert_true(k <=
+				    pace_count_in(p, span_ns + late_ns) + 1);
+			if (span_ns > late_ns)
+				assert_true(
+					k + 1 >=
+					pace_count_in(p, span_ns - late_ns));
+		}
+	}
+}
+
+/* A capped domain waits for its turn among many: here up to half a second,
+ * each time another. Catches tokens that are forgotten meanwhile. */
+static void domain_that_waits_for_its_turn_keeps_its_rate(void **state)
+{
+	static const struct pace caps[] = {{9, 10 * NS_PER_S},
+					   {1, NS_PER_S},
+					   {17, 10 * NS_PER_S},
+					   {7, 60 * NS_PER_S}};
+
+	(void)state;
+	for (uint32_t i = 0; i < 4; i++) {
+		struct fixture *f = fixture_create();
+		uint64_t span_ns = 3600 * NS_PER_S;
+
+		f->jitter_ns = 15 * NS_PER_MS;
+		fixture_provider(f, 0, per_second(20), PACE_UNLIMITED, 3);
+		fixture_domain(f, 0, 0, caps[i], UINT32_MAX);
+		for (uint32_t d = 1; d < 11; d++)
+			fixture_domain(f, d, 0, PACE_UNLIMITED, UINT32_MAX);
+		fixture_run(f, f->now_ns + span_ns);
+		assert_close(f->domains[0].taken, caps[i], span_ns);
+		assert_within_one(f, caps[i], 0, 16 * NS_PER_MS);
+		assert_close(f->sent_count, per_second(20), span_ns);
+		fixture_destroy(f);
+	}
+}
+
+/* A hundred capped domains and nothing else: each wakes the provider at its own
+ * time, several in one late step, in one tick in any order. */
+static void capped_domains_do_not_cost_each_other_time(void **state)
+{
+	struct fixture *f = fixture_create();
+	uint64_t span_ns = 600 * NS_PER_S;
+
+	(void)state;
+	f->jitter_ns = 2 * NS_PER_MS;
+	fixture_provider(f, 0, PACE_UNLIMITED, PACE_UNLIMITED, 3);
+	for (uint32_t d = 0; d < 100; d++)
+		fixture_domain(f, d, 0, (struct pace){d + 151, 10 * NS_PER_S},
+			       UINT32_MAX);
+	fixture_run(f, f->now_ns + span_ns);
+	for (uint32_t d = 0; d < 100; d++) {
+		struct pace p = {d + 151, 10 * NS_PER_S};
+		assert_close(f->domains[d].taken, p, span_ns);
+		assert_within_one(f, p, d, 3 * NS_PER_MS);
+	}
+	fixture_destroy(f);
+}
+
+/* The token that a slow domain may keep for its turn is not one that it could
+ * not have spent: after an hour's hold of the provider, or of all its sources,
+ * one message, and the next an interval later. */
+static void slow_domain_brings_nothing_out_of_a_hold(void **state)
+{
+	struct fixture *f = fixture_create();
+	uint32_t before;
+
+	(void)state;
+	fixture_provider(f, 0, per_second(100), PACE_UNLIMITED, 2);
+	fixture_domain(f, 0, 0, (struct pace){1, 30 * NS_PER_S}, UINT32_MAX);
+	for (uint32_t kind = 0; kind < 2; kind++) {
+		fixture_run(f, f->now_ns + 95 * NS_PER_S);
+		for (uint32_t hold = 2; hold-- > 0;) {
+			if (kind == 0)
+				release_provider_hold(f->r, 0, hold);
+			for (uint32_t s = 0; kind == 1 && s < 2; s++)
+				release_source_hold(f->r, s, hold);
+			before = f->sent_count;
+			fixture_run(f,
+				    f->now_ns + (hold ? 3600 : 29) * NS_PER_S);
+			assert_int_equal(f->sent_count - before, hold ? 0 : 1);
+		}
+	}
+	fixture_destroy(f);
+}
+
 static void all_sources_at_their_cap_use_it_in_full(void **state)
 {
 	struct fixture *f = fixture_create();
@@ -311,6 +413,9 @@ int main(void)
 			count_is_within_one_message_of_rate_times_time),
 		cmocka_unit_test(slow_pace_holds_for_twelve_hours),
 		cmocka_unit_test(domain_cap_is_used_in_full),
+		cmocka_unit_test(domain_that_waits_for_its_turn_keeps_its_rate),
+		cmocka_unit_test(capped_domains_do_not_cost_each_other_time),
+		cmocka_unit_test(slow_domain_brings_nothing_out_of_a_hold),
 		cmocka_unit_test(all_sources_at_their_cap_use_it_in_full),
 		cmocka_unit_test(mixed_caps_are_never_exceeded),
 		cmocka_unit_test(messages_are_spaced_evenly),
