@@ -88,6 +88,9 @@ static void address_failed(struct lane *l, uint32_t i, uint64_t now_ns)
 	uint32_t doublings = b->failures < 16 ? b->failures : 16;
 	uint64_t wait_ns = BACKOFF_FIRST_NS << doublings;
 
+	/* begun beside the one that failed first: one failure, not many */
+	if (b->until_ns > now_ns)
+		return;
 	b->failures++;
 	b->until_ns =
 		now_ns + (wait_ns < BACKOFF_MAX_NS ? wait_ns : BACKOFF_MAX_NS);

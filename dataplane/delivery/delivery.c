@@ -250,6 +250,14 @@ bool delivery_ready(struct delivery *d, uint32_t provider, uint32_t source,
 	return false;
 }
 
+bool delivery_family_missing(struct delivery *d, uint32_t provider,
+			     uint32_t source, uint32_t domain)
+{
+	struct lane *l;
+
+	return find_lane(d, provider, source, domain, &l) == -EAFNOSUPPORT;
+}
+
 int delivery_offer(struct delivery *d, uint32_t provider, uint32_t source,
 		   uint32_t domain, const struct delivery_message *m)
 {

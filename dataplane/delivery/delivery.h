@@ -107,6 +107,10 @@ int delivery_domain_set(struct delivery *d, uint32_t domain, const char *name,
  * noted as by -EAGAIN below. */
 bool delivery_ready(struct delivery *d, uint32_t provider, uint32_t source,
 		    uint32_t domain);
+/* The domain's next hop is known and has no address of this source's family:
+ * delivery_ready() will not come true before the route changes. */
+bool delivery_family_missing(struct delivery *d, uint32_t provider,
+			     uint32_t source, uint32_t domain);
 /* 0 = taken, MAIL goes out at once; -EAGAIN = no ready connection: one is
  * being opened as far as the path's limits allow and ready() will tell (or
  * connect_failed(), unroutable()). -EAFNOSUPPORT = the next hop has no address

@@ -85,46 +85,8 @@ static void bucket_drop_first(struct queue *q, struct queue_domain *d)
 		d->bucket_count * sizeof(*d->buckets));
 }
 
-static bool is_past_lifetime(const struct queue *q, uint32_t n, uint32_t now_s,
-			     uint32_t lifetime_s)
-{
-	const struct node *node = queue_node(q, n);
-	const struct message *m = queue_message(q, node->message);
-	uint64_t free_s = lifetime_s;
-
-	if (m->first_release_s == 0 || now_s < m->first_release_s)
-		return false;
-	free_s += m->paused_s;
-	free_s += queue_domain_paused_s(q, queue_domain_at(q, node->domain),
-					m->first_release_s, now_s);
-	return now_s - m->first_release_s >= free_s;
-}
-
-struct tick {
-	uint32_t now_s;
-	uint32_t lifetime_s;
-	void (*expired)(void *user, uint64_t id, uint32_t rcpt);
-	void *user;
-};
-
-/* An expired one is handed over as if taken: the owner decides. */
-static void deferred_due(struct queue *q, uint32_t n, const struct tick *t)
-{
-	if (t->expired == NULL ||
-	    !is_past_lifetime(q, n, t->now_s, t->lifetime_s)) {
-		queue_place_settle(q, n, false);
-		return;
-	}
-	uint64_t id = queue_message(q, queue_node(q, n)->message)->id;
-	uint32_t rcpt = queue_rcpt_of(q, n);
-	queue_place_in_flight(q, n, t->now_s);
-	t->expired(t->user, id, rcpt);
-}
-
-/* expired() may come back into the queue: the front is looked at afresh after
- * every recipient. */
 static uint32_t domain_due(struct queue *q, struct queue_domain *d,
-			   const struct tick *t)
+			   uint32_t now_s)
 {
 	uint32_t moved = 0;
 
@@ -135,20 +97,23 @@ static uint32_t domain_due(struct queue *q, struct queue_domain *d,
 			bucket_drop_first(q, d);
 			continue;
 		}
-		if (d->buckets[0].due_s > t->now_s)
+		if (d->buckets[0].due_s > now_s)
 			break;
-		deferred_due(q, n, t);
+		queue_place_settle(q, n, false);
 		moved++;
 	}
 	domain_arm(q, d);
 	return moved;
 }
 
-uint32_t queue_tick(struct queue *q, uint32_t now_s, uint32_t lifetime_s,
-		    void (*expired)(void *user, uint64_t id, uint32_t rcpt),
-		    void *user)
+void queue_time_set(struct queue *q, uint32_t when_s)
 {
-	struct tick t = {now_s, lifetime_s, expired, user};
+	MAGIC_CHECK(q, QUEUE_MAGIC);
+	queue_now(q, when_s);
+}
+
+uint32_t queue_tick(struct queue *q, uint32_t now_s)
+{
 	struct wheel_entry *e;
 	uint32_t moved = 0;
 
@@ -158,7 +123,7 @@ uint32_t queue_tick(struct queue *q, uint32_t now_s, uint32_t lifetime_s,
 		struct queue_domain *d =
 			(void *)((char *)e -
 				 offsetof(struct queue_domain, timer));
-		moved += domain_due(q, d, &t);
+		moved += domain_due(q, d, now_s);
 	}
 	queue_tell_waiting(q);
 	return moved;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * domain.c - domains, their providers, and when a domain stood still.
+ * domain.c - domains and their providers.
  *
  * Called by the owner and by the files of this room. Role: queue. Bound: O(1);
  * a provider's new order: its domains. Errors: QUEUE_NONE or -ENOMEM.
@@ -252,50 +252,4 @@ void queue_domain_provider_set(struct queue *q, uint32_t domain,
 	/* the new provider has heard of no mail of this domain yet */
 	queue_domain_dirty(q, d);
 	queue_tell_waiting(q);
-}
-
-/* Too many to remember: the two oldest stops become one. A lifetime may so
- * come out longer, never shorter. */
-void queue_domain_stop(struct queue *q, struct queue_domain *d,
-		       uint32_t since_s)
-{
-	if (d->pauses == NULL)
-		d->pauses = calloc(PAUSES_MAX, sizeof(*d->pauses));
-	if (d->pauses == NULL)
-		return; /* the clock of lifetime goes on: nothing is lost */
-	if (d->pause_count == PAUSES_MAX) {
-		d->pauses[0].to_s = d->pauses[1].to_s;
-		memmove(&d->pauses[1], &d->pauses[2],
-			(PAUSES_MAX - 2) * sizeof(*d->pauses));
-		d->pause_count--;
-	}
-	d->pauses[d->pause_count++] = (struct pause){since_s, 0};
-	queue_now(q, since_s);
-}
-
-void queue_domain_resume(struct queue *q, struct queue_domain *d)
-{
-	struct pause *last;
-
-	if (d->pause_count == 0)
-		return;
-	last = &d->pauses[d->pause_count - 1];
-	last->to_s = q->now_s > last->from_s ? q->now_s : last->from_s + 1;
-}
-
-uint32_t queue_domain_paused_s(const struct queue *q,
-			       const struct queue_domain *d, uint32_t from_s,
-			       uint32_t to_s)
-{
-	uint32_t sum_s = 0;
-
-	for (uint32_t i = 0; i < d->pause_count; i++) {
-		const struct pause *p = &d->pauses[i];
-		uint32_t begin_s = p->from_s > from_s ? p->from_s : from_s;
-		uint32_t end_s =
-			p->to_s != 0 && p->to_s < to_s ? p->to_s : to_s;
-		if (end_s > begin_s)
-			sum_s += end_s - begin_s;
-	}
-	return sum_s;
 }

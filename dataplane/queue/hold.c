@@ -29,9 +29,10 @@ static void domain_holds_set(struct queue *q, struct queue_domain *d,
 	if (before == (holds > 0))
 		return;
 	if (before)
-		queue_domain_resume(q, d);
-	else
-		queue_domain_stop(q, d, since_s);
+		queue_pause_end(&d->pauses, q->now_s);
+	else /* without memory the clock goes on: nothing is lost by that */
+		(void)queue_pause_begin(&d->pauses, since_s);
+	queue_now(q, since_s);
 	d->tally.waiting_stopped = before ? 0 : waiting;
 	q->tally.waiting_stopped += before ? -waiting : waiting;
 	if (p != NULL)

@@ -162,6 +162,8 @@ int queue_stored(struct queue *q, const struct spool_stored *s)
 		return res;
 	}
 	q->tally.messages++;
+	if (s->flags & SPOOL_LIVE)
+		queue_now(q, s->arrival_s);
 	for (uint32_t i = 0; i < s->rcpt_count; i++)
 		queue_place_settle(q, queue_message(q, slot)->first + i, false);
 	queue_tell_waiting(q);
@@ -183,6 +185,7 @@ int queue_apply_attempt(struct queue *q, uint64_t id, uint32_t rcpt_first,
 		if (rcpt_state_is_done(node->state))
 			continue;
 		queue_place_in_flight(q, n, when_s);
+		queue_lifetime_attempt(queue_message(q, node->message), when_s);
 		node->marks |= MARK_ATTEMPT;
 		node->tried = source;
 	}
@@ -294,6 +297,8 @@ static void set_one(struct queue *q, enum spool_set_kind kind, uint32_t n)
 		return;
 	case SPOOL_SET_REQUEUED:
 		node->pinned = 0;
+		queue_lifetime_restart(queue_message(q, node->message),
+				       q->now_s);
 		if (state == RCPT_DEFERRED || state == RCPT_NEEDS_DECISION)
 			queue_place_settle(q, n, false);
 		return;

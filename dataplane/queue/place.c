@@ -67,25 +67,6 @@ void queue_tell_waiting(struct queue *q)
 	}
 }
 
-/* The clock of lifetime stands while held: counted once per message, however
- * many of its recipients were held at the same time. */
-static void held_ends(struct queue *q, const struct node *node)
-{
-	struct message *m = queue_message(q, node->message);
-	uint32_t from_s = node->time_s;
-
-	if (m->first_release_s == 0)
-		return;
-	if (from_s < m->first_release_s)
-		from_s = m->first_release_s;
-	if (from_s < m->paused_until_s)
-		from_s = m->paused_until_s;
-	if (q->now_s <= from_s)
-		return;
-	m->paused_s += q->now_s - from_s;
-	m->paused_until_s = q->now_s;
-}
-
 /* Takes the recipient out of its list; its state is void afterwards. */
 void queue_place_remove(struct queue *q, uint32_t n)
 {
@@ -99,8 +80,7 @@ void queue_place_remove(struct queue *q, uint32_t n)
 		d->ready--;
 		queue_domain_dirty(q, d);
 	}
-	if (node->state == RCPT_HELD)
-		held_ends(q, node);
+	queue_lifetime_resume(q, node);
 	node->marks &= (uint8_t)~MARK_PARKED;
 	queue_tally_move(q, d, node->state, 0);
 	node->state = 0;
@@ -122,6 +102,7 @@ void queue_place_settle(struct queue *q, uint32_t n, bool front)
 {
 	struct node *node = queue_node(q, n);
 	struct queue_domain *d = queue_domain_at(q, node->domain);
+	struct message *m = queue_message(q, node->message);
 
 	if (node->state != 0)
 		queue_place_remove(q, n);
@@ -134,6 +115,8 @@ void queue_place_settle(struct queue *q, uint32_t n, bool front)
 		return;
 	}
 	place_enter(q, n, RCPT_WAITING, 0);
+	if (m->first_release_s == 0)
+		m->first_release_s = q->now_s;
 	d->ready++;
 	queue_domain_dirty(q, d);
 	if (front)
@@ -159,14 +142,10 @@ int queue_place_deferred(struct queue *q, uint32_t n, uint32_t due_s)
 
 void queue_place_in_flight(struct queue *q, uint32_t n, uint32_t when_s)
 {
-	struct message *m = queue_message(q, queue_node(q, n)->message);
-
 	if (queue_node(q, n)->state != 0)
 		queue_place_remove(q, n);
 	place_enter(q, n, RCPT_IN_FLIGHT, when_s);
 	queue_list_append(q, q->in_flight, n);
-	if (m->first_release_s == 0)
-		m->first_release_s = when_s;
 }
 
 void queue_place_needs_decision(struct queue *q, uint32_t n)
@@ -215,7 +194,7 @@ int queue_place_parked(struct queue *q, uint32_t n, uint32_t source)
 	if (list == NULL)
 		return -ENOMEM;
 	queue_place_remove(q, n);
-	place_enter(q, n, RCPT_WAITING, 0);
+	place_enter(q, n, RCPT_WAITING, q->now_s);
 	node->marks |= MARK_PARKED;
 	queue_list_append(q, list->sentinel, n);
 	return 0;

@@ -52,14 +52,16 @@ static void domains_free(struct queue *q)
 		free(d->runs);
 		free(d->buckets);
 		free(d->slots);
-		free(d->pauses);
+		free(d->pauses.list);
 	}
 }
 
 static void names_free(struct queue *q)
 {
-	for (uint32_t i = 0; i < q->provider_count; i++)
+	for (uint32_t i = 0; i < q->provider_count; i++) {
 		free(q->providers[i].name);
+		free(q->providers[i].blocks.list);
+	}
 	for (uint32_t i = 0; i < q->source_count; i++)
 		free(q->source_names[i]);
 	for (uint32_t i = 0; i < q->hold_count; i++) {

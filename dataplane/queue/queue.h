@@ -105,13 +105,37 @@ uint32_t queue_unpark_provider(struct queue *q, uint32_t provider,
 /* Puts a taken recipient back to the FRONT: nothing charged. */
 int queue_put_back(struct queue *q, uint64_t id, uint32_t rcpt);
 
-/* Moves deferred recipients whose minute has come; call about once a second.
- * `expired` gets those past their lifetime (may be NULL). */
-uint32_t queue_tick(struct queue *q, uint32_t now_s, uint32_t lifetime_s,
-		    void (*expired)(void *user, uint64_t id, uint32_t rcpt),
-		    void *user);
+/* What follows happened then or later; time never runs back. */
+void queue_time_set(struct queue *q, uint32_t when_s);
+/* Moves deferred recipients whose minute has come; call about once a second. */
+uint32_t queue_tick(struct queue *q, uint32_t now_s);
 /* Nothing is due before; exact for the next four minutes. 0 = none. */
 uint32_t queue_next_due_s(const struct queue *q);
+
+/* The clock of lifetime (lifetime.c): starts when the message may go, anew
+ * with its first attempt; stands while held or blocked. Asked when a recipient
+ * would be deferred once more. */
+bool queue_lifetime_is_over(const struct queue *q, uint64_t id, uint32_t rcpt,
+			    uint32_t now_s, uint32_t lifetime_s);
+/* Of what waits for a domain that cannot be reached, at most `max` recipients
+ * that are past their lifetime are handed to expired() IN FLIGHT: each has to
+ * end by queue_apply_outcome() before it returns. Returns when to ask again. */
+uint32_t queue_expire_waiting(struct queue *q, uint32_t domain, uint32_t now_s,
+			      uint32_t lifetime_s, uint32_t max,
+			      void (*expired)(void *user, uint64_t id,
+					      uint32_t rcpt),
+			      void *user);
+/* No path of the provider is open from now on, or one is again. */
+#define QUEUE_STRETCHES_MAX 8u
+struct queue_stretch {
+	uint32_t from_s;
+	uint32_t to_s; /* 0 = it goes on */
+};
+void queue_provider_block_set(struct queue *q, uint32_t provider, bool blocked,
+			      uint32_t when_s);
+/* All that is remembered, by time: to be journaled. Returns how many. */
+uint32_t queue_provider_blocks(const struct queue *q, uint32_t provider,
+			       struct queue_stretch out[QUEUE_STRETCHES_MAX]);
 
 /* Standing holds: selections that keep matching recipients back, also those
  * that arrive later. Provider and domain holds cost nothing per message. */
@@ -162,6 +186,8 @@ bool queue_walk(struct queue *q, struct queue_cursor *c,
 bool queue_find(struct queue *q, uint64_t id,
 		void (*each)(void *user, const struct queue_entry *e),
 		void *user);
+/* Domain of a recipient; QUEUE_NONE if there is no such one. */
+uint32_t queue_rcpt_domain(const struct queue *q, uint64_t id, uint32_t rcpt);
 /* Attempts charged so far; 0 if there is no such recipient. */
 uint8_t queue_attempts(const struct queue *q, uint64_t id, uint32_t rcpt);
 /* Domain of the sender; "" for the null sender, NULL without the message. */

@@ -25,7 +25,6 @@
 #define PAGE_IDS        64u /* ids per page of the index */
 #define RUN_CLASSES     64u /* free runs of 1..63 nodes, then longer ones */
 #define DIGEST_PARTS    256u
-#define PAUSES_MAX      8u    /* remembered stops of a domain */
 #define OLDEST_SLOT_S   3600u /* granularity of a domain's oldest arrival */
 #define PROVIDERS_LIMIT (1u << 24)
 
@@ -63,13 +62,14 @@ struct message {
 	uint64_t flags : 12;
 	uint64_t rcpt_count : 17;
 	uint64_t remaining : 17; /* recipients that are still ours */
-	uint64_t spare : 2;
+	uint64_t released : 1;   /* an attempt has begun: see lifetime.c */
+	uint64_t spare : 1;
 	uint32_t segment;
 	uint32_t record_bytes_div8;
 	uint32_t arrival_s;
-	uint32_t first_release_s;
-	uint32_t paused_s;       /* held after the first release, in all */
-	uint32_t paused_until_s; /* up to here counted in paused_s */
+	uint32_t first_release_s; /* the clock of lifetime; 0 = not yet */
+	uint32_t paused_s;        /* held after the first release, in all */
+	uint32_t paused_until_s;  /* up to here counted in paused_s */
 	uint32_t sender_hash;
 	uint32_t sender_domain;
 	uint32_t first; /* node */
@@ -93,9 +93,10 @@ struct arrival_slot {
 	uint32_t oldest_s;
 };
 
-struct pause {
-	uint32_t from_s;
-	uint32_t to_s; /* 0 = still stopped */
+/* By time; only the last may go on (to_s 0). */
+struct pauses {
+	struct queue_stretch *list; /* [QUEUE_STRETCHES_MAX] or NULL */
+	uint32_t count;
 };
 
 /* A sorted list. `size` counts what ever was put in: at most that many. */
@@ -122,9 +123,8 @@ struct queue_domain {
 	struct due_bucket *buckets; /* by due_s */
 	uint32_t slot_count, slot_room;
 	struct arrival_slot *slots; /* by slot */
-	uint32_t pause_count;
-	struct pause *pauses;     /* [PAUSES_MAX] or NULL */
-	struct wheel_entry timer; /* when the first bucket is due */
+	struct pauses pauses;       /* held as a whole */
+	struct wheel_entry timer;   /* when the first bucket is due */
 	struct tally tally;
 	uint32_t provider_next; /* next domain of the same provider */
 	uint32_t provider_prev;
@@ -137,6 +137,7 @@ struct queue_provider {
 	bool shared_hop; /* its domains are reached by one next hop */
 	uint32_t rcpts_max;
 	uint32_t domains; /* first one; QUEUE_NONE */
+	struct pauses blocks;
 	struct tally tally;
 };
 
@@ -271,12 +272,6 @@ struct queue_domain *queue_domain_at(const struct queue *q, uint32_t domain);
 uint32_t queue_domain_make(struct queue *q, const char *name);
 struct queue_provider *queue_provider_at(const struct queue *q,
 					 uint32_t provider);
-void queue_domain_stop(struct queue *q, struct queue_domain *d,
-		       uint32_t since_s);
-void queue_domain_resume(struct queue *q, struct queue_domain *d);
-uint32_t queue_domain_paused_s(const struct queue *q,
-			       const struct queue_domain *d, uint32_t from_s,
-			       uint32_t to_s);
 int queue_oldest_add(struct queue *q, struct queue_domain *d,
 		     uint32_t arrival_s);
 void queue_oldest_remove(struct queue_domain *d, uint32_t arrival_s);
@@ -284,6 +279,20 @@ void queue_oldest_remove(struct queue_domain *d, uint32_t arrival_s);
 /* defer.c */
 int queue_defer_room(struct queue *q, struct queue_domain *d, uint32_t due_s,
 		     uint32_t *sentinel);
+
+/* lifetime.c */
+void queue_lifetime_restart(struct message *m, uint32_t when_s);
+/* The recipient leaves a place in which the clock stood, if it did. */
+void queue_lifetime_resume(struct queue *q, const struct node *node);
+/* The first one starts the clock anew. */
+void queue_lifetime_attempt(struct message *m, uint32_t when_s);
+
+/* pause.c */
+int queue_pause_begin(struct pauses *p, uint32_t from_s);
+void queue_pause_end(struct pauses *p, uint32_t to_s);
+/* What both lists together cover of [from_s, to_s]. */
+uint32_t queue_pauses_within_s(const struct pauses *a, const struct pauses *b,
+			       uint32_t from_s, uint32_t to_s);
 
 /* match.c */
 enum match { MATCH_NO, MATCH_BY_HASH, MATCH_EXACT };

@@ -110,13 +110,13 @@ static void taken_fill(const struct queue *q, const struct message *m,
 	out->content_bytes = m->content_bytes;
 	out->flags = m->flags;
 	out->arrival_s = m->arrival_s;
-	out->first_release_s = m->first_release_s;
+	out->first_release_s = m->released ? m->first_release_s : 0;
 }
 
 int queue_take(struct queue *q, uint32_t domain, uint32_t now_s,
 	       struct queue_taken *out)
 {
-	const struct message *m;
+	struct message *m;
 	uint32_t head, n;
 
 	MAGIC_CHECK(q, QUEUE_MAGIC);
@@ -126,6 +126,7 @@ int queue_take(struct queue *q, uint32_t domain, uint32_t now_s,
 		return -ENOENT;
 	m = queue_message(q, queue_node(q, head)->message);
 	taken_fill(q, m, out);
+	queue_lifetime_attempt(m, now_s);
 	out->rcpt_count = transaction(q, head, out->rcpts);
 	for (uint32_t i = 0; i < out->rcpt_count; i++) {
 		n = out->rcpts[i];

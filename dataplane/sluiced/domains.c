@@ -2,21 +2,17 @@
  *
  * domains.c - a domain appears, waits, or cannot be routed.
  *
- * Callbacks of queue and delivery. Role: queue. A domain whose DNS fails is
- * asked again after 5 min, doubling to 1 h; its messages are not touched. One
- * that has no host at all fails its messages (a recipient fact).
+ * Callbacks of queue and delivery. Role: queue. A domain whose DNS fails
+ * cannot be reached for now (reach.c). One that has no host at all fails its
+ * messages (a recipient fact).
  */
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "sluice/clock.h"
 #include "sluice/log.h"
 #include "sluiced/engine_priv.h"
 
-#define UNROUTABLE_FIRST_S 300u
-#define UNROUTABLE_MAX_S   3600u
-#define FAIL_SLICE         256 /* messages of an unroutable domain per second */
+#define FAIL_SLICE 256 /* messages of an unroutable domain per second */
 
 static struct pace domain_pace(const struct config *c, const char *name)
 {
@@ -59,35 +55,6 @@ void domain_waiting(void *user, uint32_t domain, uint32_t waiting)
 			       clock_monotonic_ns());
 }
 
-static struct unroutable *unroutable_find(struct engine *en, uint32_t domain)
-	RUNS_ON(role_queue)
-{
-	for (uint32_t i = 0; i < en->unroutable_count; i++)
-		if (en->unroutable[i].domain == domain)
-			return &en->unroutable[i];
-	return NULL;
-}
-
-static struct unroutable *unroutable_add(struct engine *en, uint32_t domain)
-	RUNS_ON(role_queue)
-{
-	struct unroutable *u;
-
-	if (en->unroutable_count == en->unroutable_room) {
-		uint32_t room =
-			en->unroutable_room ? en->unroutable_room * 2 : 16;
-
-		u = realloc(en->unroutable, room * sizeof(*u));
-		if (u == NULL)
-			return NULL;
-		en->unroutable = u;
-		en->unroutable_room = room;
-	}
-	u = &en->unroutable[en->unroutable_count++];
-	*u = (struct unroutable){.domain = domain};
-	return u;
-}
-
 /* Fails what waits for a domain that does not exist. */
 static void domain_fail(struct engine *en, uint32_t domain, const char *detail)
 	RUNS_ON(role_queue, role_spool)
@@ -120,40 +87,14 @@ void engine_unroutable(void *user, uint32_t domain, bool permanent,
 		       const char *detail)
 {
 	struct engine *en = user;
-	const char *name = queue_domain_name(en->queue, domain);
-	struct unroutable *u;
-	uint32_t wait_s = UNROUTABLE_FIRST_S;
 
 	role_assert(&role_queue);
 	role_assert(&role_spool);
-	if (permanent) {
-		log_info("unroutable", "%s: %s", name, detail);
-		domain_fail(en, domain, detail);
+	if (!permanent) {
+		reach_failed(en, domain, true, detail);
 		return;
 	}
-	u = unroutable_find(en, domain);
-	if (u == NULL)
-		u = unroutable_add(en, domain);
-	if (u == NULL || u->holding)
-		return;
-	for (uint32_t i = 0; i < u->tries && wait_s < UNROUTABLE_MAX_S; i++)
-		wait_s *= 2;
-	u->tries++;
-	u->until_s = clock_realtime_s() + wait_s;
-	u->holding = true;
-	release_domain_hold(en->release, domain, true);
-	log_warn("unroutable", "%s: %s; asking again in %u s", name, detail,
-		 wait_s);
-}
-
-void domains_second(struct engine *en, uint32_t now_s)
-{
-	for (uint32_t i = 0; i < en->unroutable_count; i++) {
-		struct unroutable *u = &en->unroutable[i];
-
-		if (!u->holding || u->until_s > now_s)
-			continue;
-		u->holding = false;
-		release_domain_hold(en->release, u->domain, false);
-	}
+	log_info("unroutable", "%s: %s", queue_domain_name(en->queue, domain),
+		 detail);
+	domain_fail(en, domain, detail);
 }

@@ -94,6 +94,9 @@ static enum release_sent op_send(void *user, uint32_t provider, uint32_t source,
 	if (head_parked(en, provider, source, domain, &h))
 		return RELEASE_SKIP;
 	if (!delivery_ready(en->delivery, provider, source, domain)) {
+		if (delivery_family_missing(en->delivery, provider, source,
+					    domain))
+			reach_no_family(en, provider, domain);
 		head_prefetch(en, domain);
 		return RELEASE_NO_CONNECTION;
 	}
@@ -159,6 +162,7 @@ static void op_changed(void *user, uint32_t provider, uint32_t source,
 		pace_format(st.pace, pace);
 	}
 	paths_note(en, provider, source);
+	blocks_changed(en, provider);
 	log_info("path", "%s via %s: %s%s%s: %s", en->providers[provider].name,
 		 via, state, *pace ? " at " : "", pace, reason);
 	if (event_wanted(en))
@@ -203,11 +207,11 @@ static void engine_second(struct io_timer *t, uint64_t now_ns)
 	uint32_t now_s = clock_realtime_s();
 
 	role_assert(&role_queue);
-	queue_tick(en->queue, now_s,
-		   (uint32_t)(en->config->retry.lifetime_ns / NS_PER_S),
-		   result_expired, en);
+	role_assert(&role_spool);
+	queue_tick(en->queue, now_s);
 	provider_second(en);
-	domains_second(en, now_s);
+	reach_second(en, now_s);
+	blocks_second(en, now_s);
 	io_timer_set(en->io, t, now_ns + NS_PER_S);
 }
 
@@ -266,8 +270,11 @@ static int create_delivery(struct engine *en, struct err *e)
 	if (rc == 0)
 		rc = delivery_create(&en->delivery, &o, &delivery_ops, en, e);
 	if (rc == 0) {
+		role_assert(&role_spool);
 		stops_restore(en);
+		blocks_restore(en);
 		domains_to_delivery(en);
+		blocks_restored(en);
 	}
 	return rc;
 }
@@ -362,8 +369,9 @@ void engine_destroy(struct engine **enp)
 	listener_destroy(&en->listener);
 	queue_destroy(&en->queue);
 	release_destroy(&en->release);
+	blocks_destroy(en);
 	providers_destroy(en);
-	free(en->unroutable);
+	reach_destroy(en);
 	classify_scratch_destroy(&en->scratch);
 	classify_destroy(&en->rules);
 	en->magic = 0;

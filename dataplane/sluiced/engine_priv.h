@@ -40,6 +40,7 @@ struct provider {
 	uint32_t refusal_s;             /* when; 0 = none */
 	uint8_t refusal_class;
 	uint32_t refusal_source;
+	struct block *blocks; /* by source, then as a whole; NULL = never */
 };
 
 /* Same unknown text for several recipients of a batch: a path fact. */
@@ -53,16 +54,12 @@ struct text_fact {
 #define TEXT_FACTS      64
 #define TEXT_FACT_LIMIT 3
 
-/* A domain that could not be routed: asked again at `until_s`. */
-struct unroutable {
-	uint32_t domain;
-	uint32_t until_s;
-	uint32_t tries;
-	bool holding;
-};
-
 struct late_outcome; /* outcomes.c */
+struct reach;        /* a domain that cannot be reached; reach.c */
 struct stop;         /* a noted path; stops.c */
+struct block;        /* since when a path is blocked; blocks.c */
+struct block_note;
+struct ask;
 struct attempt_wait; /* an attempt on its way to the disk; results.c */
 struct command;      /* the command socket; command.c */
 struct listener;     /* SMTP intake */
@@ -98,9 +95,11 @@ struct engine {
 	uint32_t hold_next OWNED_BY(role_queue);
 	struct text_fact facts[TEXT_FACTS] OWNED_BY(role_queue);
 	uint32_t fact_next OWNED_BY(role_queue);
-	struct unroutable *unroutable OWNED_BY(role_queue);
-	uint32_t unroutable_count OWNED_BY(role_queue);
-	uint32_t unroutable_room OWNED_BY(role_queue);
+	struct reach *reach OWNED_BY(role_queue);
+	uint32_t *reach_of OWNED_BY(role_queue); /* by domain: index + 1 */
+	uint32_t reach_count OWNED_BY(role_queue);
+	uint32_t reach_room OWNED_BY(role_queue);
+	uint32_t reach_of_room OWNED_BY(role_queue);
 
 	struct attempt_wait *attempt_pool OWNED_BY(role_spool);
 	struct attempt_wait *attempt_free OWNED_BY(role_spool);
@@ -114,8 +113,10 @@ struct engine {
 	uint64_t delivered OWNED_BY(role_queue);
 	uint64_t seconds[RATE_SECONDS] OWNED_BY(role_queue);
 	uint32_t second_at OWNED_BY(role_queue);
-	struct stop *stops; /* noted ones, until stops_restore() */
-	bool delivery_up;   /* recovery is over: domains go to delivery */
+	struct stop *stops;             /* noted ones, until stops_restore() */
+	struct block_note *block_notes; /* until blocks_restore() */
+	struct ask *ask OWNED_BY(role_queue);
+	bool delivery_up; /* recovery is over: domains go to delivery */
 	bool stopping;
 	bool delivery_stopped;
 	int broken; /* -errno: storage failed for good */
@@ -136,13 +137,25 @@ double provider_rate(const struct engine *en, uint32_t provider)
 	RUNS_ON(role_queue);
 double engine_rate(const struct engine *en) RUNS_ON(role_queue);
 
-/* domains.c: new domains, unroutable ones */
+/* domains.c: new domains, those without a route */
 uint32_t domain_new(void *user, uint32_t domain, const char *name);
 void domain_waiting(void *user, uint32_t domain, uint32_t waiting);
 void engine_unroutable(void *user, uint32_t domain, bool permanent,
 		       const char *detail);
-void domains_second(struct engine *en, uint32_t now_s) RUNS_ON(role_queue);
 void domains_to_delivery(struct engine *en) RUNS_ON(role_queue);
+
+/* reach.c: domains that cannot be reached. `at_once`: no patience. */
+void reach_failed(struct engine *en, uint32_t domain, bool at_once,
+		  const char *detail) RUNS_ON(role_queue);
+void reach_no_connection(struct engine *en, uint32_t domain, const char *detail)
+	RUNS_ON(role_queue);
+void reach_no_family(struct engine *en, uint32_t provider, uint32_t domain)
+	RUNS_ON(role_queue);
+/* A host of the domain has said something. */
+void reach_answered(struct engine *en, uint32_t domain) RUNS_ON(role_queue);
+void reach_second(struct engine *en, uint32_t now_s)
+	RUNS_ON(role_queue, role_spool);
+void reach_destroy(struct engine *en);
 
 /* results.c */
 int results_create(struct engine *en);
@@ -156,7 +169,6 @@ void result_connect_failed(void *user, uint32_t provider, uint32_t source,
 			   uint32_t domain, uint8_t phase,
 			   const struct smtp_reply *reply, const char *remote,
 			   const char *detail);
-void result_expired(void *user, uint64_t id, uint32_t rcpt);
 
 /* outcomes.c: journals `o`, now or when there is room again */
 void outcome_journal(struct engine *en, const struct spool_outcome *o)
@@ -185,6 +197,7 @@ int hold_lift(struct engine *en, uint32_t number, spool_done_fn *done,
 	      void *user) RUNS_ON(role_queue, role_spool);
 /* Recovery: a journaled "hold/N" note. */
 int hold_from_note(struct engine *en, const char *key, struct text value);
+int time_from_note(struct engine *en, struct text value);
 void holds_apply_flags(struct engine *en) RUNS_ON(role_queue);
 
 /* verb_import.c: callbacks of the importer */
@@ -196,6 +209,17 @@ void stop_note(struct engine *en, uint32_t provider, uint32_t source)
 	RUNS_ON(role_queue, role_spool);
 int stop_from_note(struct engine *en, const char *key, struct text value);
 void stops_restore(struct engine *en) RUNS_ON(role_queue);
+
+/* blocks.c: since when paths are blocked; what is so for too long */
+void blocks_changed(struct engine *en, uint32_t provider)
+	RUNS_ON(role_queue, role_spool);
+void blocks_second(struct engine *en, uint32_t now_s)
+	RUNS_ON(role_queue, role_spool);
+int block_from_note(struct engine *en, const char *key, struct text value);
+/* Before and after deliveries are up. */
+void blocks_restore(struct engine *en) RUNS_ON(role_queue);
+void blocks_restored(struct engine *en) RUNS_ON(role_queue, role_spool);
+void blocks_destroy(struct engine *en);
 
 /* events.c: takes over the reference; cheap when nobody listens */
 bool event_wanted(const struct engine *en);

@@ -65,12 +65,35 @@ int hold_place(struct engine *en, struct selection *s, const char *reason,
 	return rc;
 }
 
+/* A lifted hold is a note without a value: when it was lifted is another. The
+ * clock of lifetime stood until then. */
+static void time_note(struct engine *en) RUNS_ON(role_spool)
+{
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%u", clock_realtime_s());
+
+	(void)spool_note(en->spool, "time", (struct text){text, (uint32_t)len},
+			 NULL, NULL);
+}
+
+int time_from_note(struct engine *en, struct text value)
+{
+	char text[16];
+
+	role_assert(&role_queue);
+	snprintf(text, sizeof(text), "%.*s", (int)value.len,
+		 value.len > 0 ? value.data : "");
+	queue_time_set(en->queue, (uint32_t)strtoul(text, NULL, 10));
+	return 0;
+}
+
 int hold_lift(struct engine *en, uint32_t number, spool_done_fn *done,
 	      void *user)
 {
 	char key[32];
 	int rc;
 
+	time_note(en);
 	hold_key(number, key);
 	rc = spool_note(en->spool, key, (struct text){"", 0}, done, user);
 	if (rc == 0) /* -ENOENT: lifted by another in the meantime */

@@ -48,10 +48,24 @@ static void outcome_keep(struct engine *en, const struct spool_outcome *o)
 	en->outcomes_waiting++;
 }
 
+static void expired_event(struct engine *en, const struct spool_outcome *o)
+{
+	char hex[17];
+
+	if (o->state != RCPT_EXPIRED || !event_wanted(en))
+		return;
+	message_id_format(o->id, hex);
+	event_emit(en,
+		   json_pack("{s:s,s:s,s:i,s:i,s:s%}", "type", "expired", "id",
+			     hex, "rcpt", (int)o->rcpt, "attempts", o->attempts,
+			     "reason", o->reply.data, (size_t)o->reply.len));
+}
+
 void outcome_journal(struct engine *en, const struct spool_outcome *o)
 {
 	int rc = -EAGAIN;
 
+	expired_event(en, o);
 	if (en->outcomes_late == NULL)
 		rc = spool_outcome(en->spool, o, NULL, NULL);
 	if (rc == -EAGAIN)

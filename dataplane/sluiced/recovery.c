@@ -66,6 +66,10 @@ static int on_note(void *user, const char *key, struct text value)
 		return hold_from_note(en, key, value);
 	if (strncmp(key, "path/", 5) == 0)
 		return stop_from_note(en, key, value);
+	if (strncmp(key, "block/", 6) == 0)
+		return block_from_note(en, key, value);
+	if (strcmp(key, "time") == 0)
+		return time_from_note(en, value);
 	return 0;
 }
 

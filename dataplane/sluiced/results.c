@@ -211,11 +211,27 @@ static void verdict_of(struct engine *en, uint32_t provider,
 	classify_reply(en->rules, en->scratch, &in, v);
 }
 
+/* As many as the journal can count. */
+static void attempt_charge(struct spool_outcome *o)
+{
+	if (o->attempts < UINT8_MAX)
+		o->attempts++;
+}
+
+/* Once more, unless its lifetime is over: then it has expired, and this answer
+ * is the reason. */
 static void outcome_defer(struct engine *en, struct spool_outcome *o,
-			  uint32_t wait_s)
+			  uint32_t wait_s) RUNS_ON(role_queue)
 {
 	const struct config *c = en->config;
 
+	if (queue_lifetime_is_over(
+		    en->queue, o->id, o->rcpt, o->when_s,
+		    (uint32_t)(c->retry.lifetime_ns / NS_PER_S))) {
+		o->state = RCPT_EXPIRED;
+		o->source = 0;
+		return;
+	}
 	o->state = RCPT_DEFERRED;
 	if (wait_s == 0)
 		wait_s = reaction_backoff_s(
@@ -227,6 +243,7 @@ static void outcome_defer(struct engine *en, struct spool_outcome *o,
 static void outcome_of_reaction(struct engine *en, struct spool_outcome *o,
 				const struct verdict *v,
 				enum reaction_rcpt what, uint32_t source)
+	RUNS_ON(role_queue)
 {
 	o->reply_class = v->reply_class;
 	switch (what) {
@@ -234,7 +251,7 @@ static void outcome_of_reaction(struct engine *en, struct spool_outcome *o,
 		o->state = RCPT_WAITING;
 		break;
 	case REACT_DEFER:
-		o->attempts++;
+		attempt_charge(o);
 		outcome_defer(en, o, v->wait_s);
 		break;
 	case REACT_GREYLIST:
@@ -249,7 +266,7 @@ static void outcome_of_reaction(struct engine *en, struct spool_outcome *o,
 		o->state = RCPT_NEEDS_DECISION;
 		break;
 	case REACT_FAIL:
-		o->attempts++;
+		attempt_charge(o);
 		o->state = RCPT_FAILED;
 		break;
 	}
@@ -340,7 +357,7 @@ static void result_one(struct result_context *c, struct spool_outcome *o,
 	switch (r->kind) {
 	case DELIVERY_ACCEPTED:
 		o->state = RCPT_DELIVERED;
-		o->attempts++;
+		attempt_charge(o);
 		accepted_reply(c, o, r);
 		en->providers[c->provider].delivered++;
 		en->delivered++;
@@ -353,7 +370,7 @@ static void result_one(struct result_context *c, struct spool_outcome *o,
 		break;
 	case DELIVERY_LOST:
 	case DELIVERY_IN_DOUBT:
-		o->attempts++;
+		attempt_charge(o);
 		o->in_doubt = r->kind == DELIVERY_IN_DOUBT;
 		o->reply_class = CLASS_TEMPORARY_REMOTE_ERROR;
 		outcome_defer(en, o, 0);
@@ -391,10 +408,13 @@ void result_done(void *user, uint32_t provider, uint32_t source, uint64_t id,
 	struct engine *en = user;
 	struct result_context c = {en, provider, source, batch, {0}, ""};
 	uint32_t now_s = clock_realtime_s();
+	uint32_t domain;
 	bool accepted = false;
 
 	role_assert(&role_queue);
 	role_assert(&role_spool);
+	sluice_assert(count > 0);
+	domain = queue_rcpt_domain(en->queue, id, results[0].rcpt);
 	/* From the last, so that put_back() to the front keeps the order. */
 	for (uint32_t i = count; i-- > 0;) {
 		struct spool_outcome o = {
@@ -410,6 +430,9 @@ void result_done(void *user, uint32_t provider, uint32_t source, uint64_t id,
 		result_count(&c.sum, &o, results[i].kind);
 		outcome_settle(en, &o);
 	}
+	if (domain != QUEUE_NONE && results[0].kind != DELIVERY_NOT_TRIED &&
+	    results[0].kind != DELIVERY_UNSENDABLE)
+		reach_answered(en, domain);
 	publish_answered(en->publish, provider, source, batch, &c.sum);
 	release_done(en->release, provider, source, batch, accepted,
 		     io_now_ns(en->io));
@@ -455,8 +478,11 @@ void result_connect_failed(void *user, uint32_t provider, uint32_t source,
 	role_assert(&role_spool);
 	if (reply == NULL) {
 		no_connection(en, provider, source, detail);
+		reach_no_connection(en, domain,
+				    detail ? detail : "no connection");
 		return;
 	}
+	reach_answered(en, domain);
 	verdict_of(en, provider, reply, phase, remote, &v);
 	react = reaction_of(&v, phase, reply->code);
 	refusal_remember(en, provider, source, reply, v.reply_class);
@@ -469,21 +495,4 @@ void result_connect_failed(void *user, uint32_t provider, uint32_t source,
 		react.reflex = REFLEX_STOP_PATH;
 	reflex_apply(en, provider, source, batch_now(en, provider, source), 0,
 		     &v, (uint8_t)react.reflex);
-}
-
-void result_expired(void *user, uint64_t id, uint32_t rcpt)
-{
-	struct engine *en = user;
-	struct spool_outcome o = {
-		.id = id,
-		.rcpt = rcpt,
-		.state = RCPT_EXPIRED,
-		.reply_class = CLASS_TEMPORARY_REMOTE_ERROR,
-		.when_s = clock_realtime_s(),
-		.reply = {"lifetime is over", 16},
-	};
-
-	role_assert(&role_queue);
-	role_assert(&role_spool);
-	outcome_settle(en, &o);
 }

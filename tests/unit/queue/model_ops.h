@@ -358,7 +358,7 @@ static void check_due(void *user, const struct queue_entry *e)
 static void op_time(struct model *w)
 {
 	w->f->now_s += rnd(w, 90);
-	queue_tick(w->f->q, w->f->now_s, 5 * 86400, NULL, NULL);
+	queue_tick(w->f->q, w->f->now_s);
 	for (uint32_t k = 0; k < w->count; k++)
 		queue_find(w->f->q, w->m[k].id, check_due, w);
 }

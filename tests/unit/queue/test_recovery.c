@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * test_recovery.c - the same records again, doubts, and the clock of lifetime.
+ * test_recovery.c - the same records again, doubts, deferred mail.
  */
 #include "queue_fixture.h"
 
@@ -48,7 +48,7 @@ static void lost_after_the_dot_is_a_doubt_of_its_own(void **state)
 	assert_int_equal(queue_doubt_count(f->q), 1);
 	assert_int_equal(queue_doubt_at(f->q, 0)->cause, 2);
 	f->now_s += 360;
-	queue_tick(f->q, f->now_s, 5 * DAY_S, NULL, NULL);
+	queue_tick(f->q, f->now_s);
 	assert_true(queue_head(f->q, 0, &h));
 	assert_int_equal(h.pinned_source, QUEUE_NONE);
 	fixture_destroy(f);
@@ -118,85 +118,6 @@ static void records_that_make_no_sense_change_nothing(void **state)
 	fixture_destroy(f);
 }
 
-struct expiry {
-	struct fixture *f;
-	uint32_t count;
-};
-
-static void expired(void *user, uint64_t id, uint32_t rcpt)
-{
-	struct expiry *e = user;
-
-	e->count++;
-	assert_int_equal(fixture_outcome(e->f, id, rcpt, RCPT_EXPIRED, 0), 0);
-}
-
-static uint32_t tick(struct fixture *f)
-{
-	struct expiry e = {f, 0};
-
-	queue_tick(f->q, f->now_s, 5 * DAY_S, expired, &e);
-	return e.count;
-}
-
-static void defer(struct fixture *f, uint64_t id, uint32_t wait_s)
-{
-	assert_int_equal(
-		fixture_outcome(f, id, 0, RCPT_DEFERRED, f->now_s + wait_s), 0);
-	f->now_s += wait_s + 60;
-}
-
-/* Old mail that was held for weeks before has its whole lifetime. */
-static void lifetime_begins_at_the_first_release(void **state)
-{
-	struct fixture *f = fixture_create(2);
-	uint64_t id = fixture_store_one(f, "a.test", f->now_s - 30 * DAY_S, 0);
-	static struct queue_taken t;
-
-	(void)state;
-	assert_int_equal(queue_take(f->q, 0, f->now_s, &t), 0);
-	assert_int_equal(t.first_release_s, 0);
-	defer(f, id, 4 * DAY_S);
-	assert_int_equal(tick(f), 0);
-	assert_int_equal(queue_take(f->q, 0, f->now_s, &t), 0);
-	assert_true(t.first_release_s != 0);
-	defer(f, id, DAY_S);
-	assert_int_equal(tick(f), 1);
-	assert_int_equal(f->done_id, id);
-	fixture_destroy(f);
-}
-
-/* Both kinds of hold: by set, and over the domain. */
-static void lifetime_stops_while_held(void **state)
-{
-	struct fixture *f = fixture_create(2);
-	uint64_t a = fixture_store_one(f, "a.test", 0, 0);
-	uint64_t b = fixture_store_one(f, "b.test", 0, 0);
-
-	(void)state;
-	assert_int_equal(fixture_take_id(f, "a.test"), a);
-	assert_int_equal(fixture_take_id(f, "b.test"), b);
-	fixture_outcome(f, a, 0, RCPT_HELD, 0);
-	fixture_outcome(f, b, 0, RCPT_WAITING, 0);
-	assert_int_equal(
-		queue_hold_add(f->q, 1,
-			       fixture_selection("{\"domain\":[\"b.test\"]}"),
-			       "", f->now_s),
-		0);
-	f->now_s += 20 * DAY_S;
-	fixture_set(f, SPOOL_SET_RELEASED, a, 1, 0);
-	assert_int_equal(queue_hold_remove(f->q, 1), 0);
-	fixture_outcome(f, a, 0, RCPT_DEFERRED, f->now_s + 4 * DAY_S);
-	fixture_outcome(f, b, 0, RCPT_DEFERRED, f->now_s + 4 * DAY_S);
-	f->now_s += 4 * DAY_S + 60;
-	assert_int_equal(tick(f), 0);
-	fixture_outcome(f, a, 0, RCPT_DEFERRED, f->now_s + DAY_S);
-	fixture_outcome(f, b, 0, RCPT_DEFERRED, f->now_s + DAY_S);
-	f->now_s += DAY_S + 60;
-	assert_int_equal(tick(f), 2);
-	fixture_destroy(f);
-}
-
 /* Never early, at most a minute late, and to the second within two minutes. */
 static void deferred_mail_comes_back_in_its_minute(void **state)
 {
@@ -204,17 +125,17 @@ static void deferred_mail_comes_back_in_its_minute(void **state)
 	uint64_t id = fixture_store_one(f, "a.test", 0, 0);
 
 	(void)state;
-	queue_tick(f->q, f->now_s, 1000, NULL, NULL);
+	queue_tick(f->q, f->now_s);
 	fixture_outcome(f, id, 0, RCPT_DEFERRED, f->now_s + 7);
 	assert_int_equal(queue_next_due_s(f->q), f->now_s + 7);
-	queue_tick(f->q, f->now_s + 6, 1000, NULL, NULL);
+	queue_tick(f->q, f->now_s + 6);
 	assert_int_equal(fixture_waiting_of(f, "a.test"), 0);
-	queue_tick(f->q, f->now_s + 7, 1000, NULL, NULL);
+	queue_tick(f->q, f->now_s + 7);
 	assert_int_equal(fixture_waiting_of(f, "a.test"), 1);
 	fixture_outcome(f, id, 0, RCPT_DEFERRED, f->now_s + 3001);
-	queue_tick(f->q, f->now_s + 3000, 1000, NULL, NULL);
+	queue_tick(f->q, f->now_s + 3000);
 	assert_int_equal(fixture_waiting_of(f, "a.test"), 0);
-	queue_tick(f->q, f->now_s + 3061, 1000, NULL, NULL);
+	queue_tick(f->q, f->now_s + 3061);
 	assert_int_equal(fixture_waiting_of(f, "a.test"), 1);
 	assert_int_equal(queue_next_due_s(f->q), 0);
 	fixture_destroy(f);
@@ -257,8 +178,6 @@ int main(void)
 		cmocka_unit_test(lost_after_the_dot_is_a_doubt_of_its_own),
 		cmocka_unit_test(records_that_come_twice_change_nothing),
 		cmocka_unit_test(records_that_make_no_sense_change_nothing),
-		cmocka_unit_test(lifetime_begins_at_the_first_release),
-		cmocka_unit_test(lifetime_stops_while_held),
 		cmocka_unit_test(deferred_mail_comes_back_in_its_minute),
 		cmocka_unit_test(ids_need_not_be_dense),
 	};
