@@ -113,6 +113,15 @@ void queue_provider_shared_hop_set(struct queue *q, uint32_t provider,
 		p->shared_hop = shared;
 }
 
+static bool flow_init(struct queue *q, struct queue_flow *f)
+{
+	f->front = queue_list_create(q);
+	f->sorted.sentinel = queue_list_create(q);
+	f->fresh = queue_list_create(q);
+	return f->front != NODE_NONE && f->sorted.sentinel != NODE_NONE &&
+	       f->fresh != NODE_NONE;
+}
+
 /* Lists take nodes; a domain that cannot get them is not made. */
 static int domain_init(struct queue *q, struct queue_domain *d, uint32_t number)
 {
@@ -121,16 +130,13 @@ static int domain_init(struct queue *q, struct queue_domain *d, uint32_t number)
 		.provider = QUEUE_NONE,
 		.provider_next = QUEUE_NONE,
 		.provider_prev = QUEUE_NONE,
-		.front = queue_list_create(q),
-		.sorted = {queue_list_create(q), 0},
-		.fresh = queue_list_create(q),
 		.held = queue_list_create(q),
 	};
 	wheel_entry_init(&d->timer);
-	if (d->front == NODE_NONE || d->sorted.sentinel == NODE_NONE ||
-	    d->fresh == NODE_NONE || d->held == NODE_NONE)
-		return -ENOMEM;
-	return 0;
+	return flow_init(q, &d->flows[0]) && flow_init(q, &d->flows[1]) &&
+			       d->held != NODE_NONE
+		       ? 0
+		       : -ENOMEM;
 }
 
 static uint32_t domain_new(struct queue *q, uint32_t number)

@@ -119,6 +119,16 @@ static void list_sweep(struct queue *q, uint32_t sentinel, struct sweep *s)
 	}
 }
 
+static void flow_sweep(struct queue *q, const struct queue_flow *f,
+		       struct sweep *s)
+{
+	list_sweep(q, f->front, s);
+	list_sweep(q, f->sorted.sentinel, s);
+	for (uint32_t i = 0; i < f->run_count; i++)
+		list_sweep(q, f->runs[i].sentinel, s);
+	list_sweep(q, f->fresh, s);
+}
+
 uint32_t queue_expire_waiting(struct queue *q, uint32_t domain, uint32_t now_s,
 			      uint32_t lifetime_s, uint32_t max,
 			      void (*expired)(void *user, uint64_t id,
@@ -135,11 +145,8 @@ uint32_t queue_expire_waiting(struct queue *q, uint32_t domain, uint32_t now_s,
 	d = queue_domain_at(q, domain);
 	if (d->holds > 0)
 		return 0;
-	list_sweep(q, d->front, &s);
-	list_sweep(q, d->sorted.sentinel, &s);
-	for (uint32_t i = 0; i < d->run_count; i++)
-		list_sweep(q, d->runs[i].sentinel, &s);
-	list_sweep(q, d->fresh, &s);
+	flow_sweep(q, &d->flows[0], &s);
+	flow_sweep(q, &d->flows[1], &s);
 	queue_tell_waiting(q);
 	return (uint32_t)s.next_s;
 }

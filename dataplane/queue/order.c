@@ -160,33 +160,32 @@ static uint32_t chain_length(const struct queue *q, uint32_t chain)
 	return count;
 }
 
-static struct order_run *run_last(struct queue_domain *d)
+static struct order_run *run_last(struct queue_flow *f)
 {
-	return d->run_count > 0 ? &d->runs[d->run_count - 1] : &d->sorted;
+	return f->run_count > 0 ? &f->runs[f->run_count - 1] : &f->sorted;
 }
 
 /* Takes the last run apart and merges it with the chain. */
-static uint32_t run_merge_last(struct queue *q, struct queue_domain *d,
+static uint32_t run_merge_last(struct queue *q, struct queue_flow *f,
 			       uint8_t order, uint32_t chain)
 {
-	struct order_run *last = run_last(d);
+	struct order_run *last = run_last(f);
 
 	chain = chain_merge(q, order, list_to_chain(q, last->sentinel), chain);
-	if (last == &d->sorted)
+	if (last == &f->sorted)
 		return chain;
 	queue_run_free(q, last->sentinel, 1);
-	d->run_count--;
+	f->run_count--;
 	return chain;
 }
 
 /* Makes one of the two neighbouring runs that are shortest together. */
-static void run_merge_pair(struct queue *q, struct queue_domain *d,
-			   uint8_t order)
+static void run_merge_pair(struct queue *q, struct queue_flow *f, uint8_t order)
 {
 	uint32_t at = 0;
-	struct order_run *a = d->runs;
+	struct order_run *a = f->runs;
 
-	for (uint32_t i = 1; i + 1 < d->run_count; i++) {
+	for (uint32_t i = 1; i + 1 < f->run_count; i++) {
 		if ((uint64_t)a[i].size + a[i + 1].size <
 		    (uint64_t)a[at].size + a[at + 1].size)
 			at = i;
@@ -197,106 +196,115 @@ static void run_merge_pair(struct queue *q, struct queue_domain *d,
 	a[at].size += a[at + 1].size;
 	chain_to_list(q, a[at].sentinel, chain);
 	queue_run_free(q, a[at + 1].sentinel, 1);
-	d->run_count--;
-	memmove(&a[at + 1], &a[at + 2], (d->run_count - at - 1) * sizeof(*a));
+	f->run_count--;
+	memmove(&a[at + 1], &a[at + 2], (f->run_count - at - 1) * sizeof(*a));
 }
 
-static bool run_add(struct queue *q, struct queue_domain *d, uint32_t chain,
+static bool run_add(struct queue *q, struct queue_flow *f, uint32_t chain,
 		    uint32_t size)
 {
 	uint32_t sentinel;
 
-	if (!queue_array_room(q, &d->runs, &d->run_room, d->run_count + 1,
-			      sizeof(*d->runs)))
+	if (!queue_array_room(q, &f->runs, &f->run_room, f->run_count + 1,
+			      sizeof(*f->runs)))
 		return false;
 	sentinel = queue_list_create(q);
 	if (sentinel == NODE_NONE)
 		return false;
 	chain_to_list(q, sentinel, chain);
-	d->runs[d->run_count++] = (struct order_run){sentinel, size};
+	f->runs[f->run_count++] = (struct order_run){sentinel, size};
 	return true;
 }
 
-static void order_settle(struct queue *q, struct queue_domain *d)
+static void order_settle(struct queue *q, struct queue_flow *f, uint8_t order)
 {
-	uint8_t order = domain_order(q, d);
 	uint32_t chain, size;
 
-	if (queue_list_is_empty(q, d->fresh))
+	if (queue_list_is_empty(q, f->fresh))
 		return;
-	chain = chain_sort(q, order, list_to_chain(q, d->fresh));
+	chain = chain_sort(q, order, list_to_chain(q, f->fresh));
 	size = chain_length(q, chain);
-	d->fresh_count = 0;
+	f->fresh_count = 0;
 	for (;;) {
-		struct order_run *last = run_last(d);
-		bool base = last == &d->sorted;
+		struct order_run *last = run_last(f);
+		bool base = last == &f->sorted;
 		bool empty = queue_list_is_empty(q, last->sentinel);
 		bool keep = last->size >= RUN_BIG || last->size / 2 >= size;
-		if (!empty && keep && run_add(q, d, chain, size)) {
-			if (d->run_count > RUNS_MAX)
-				run_merge_pair(q, d, order);
+		if (!empty && keep && run_add(q, f, chain, size)) {
+			if (f->run_count > RUNS_MAX)
+				run_merge_pair(q, f, order);
 			return;
 		}
 		size += empty ? 0 : last->size;
-		chain = run_merge_last(q, d, order, chain);
+		chain = run_merge_last(q, f, order, chain);
 		if (!base)
 			continue;
-		chain_to_list(q, d->sorted.sentinel, chain);
-		d->sorted.size = size;
+		chain_to_list(q, f->sorted.sentinel, chain);
+		f->sorted.size = size;
 		return;
 	}
 }
 
-void queue_order_insert(struct queue *q, struct queue_domain *d, uint32_t n)
+void queue_order_insert(struct queue *q, struct queue_domain *domain,
+			uint32_t n)
 {
-	uint8_t order = domain_order(q, d);
-	uint32_t sentinel = d->sorted.sentinel;
+	uint8_t order = domain_order(q, domain);
+	struct queue_flow *f = queue_flow_of(q, domain, n);
+	uint32_t sentinel = f->sorted.sentinel;
 	const struct node *sorted = queue_node(q, sentinel);
 
 	if (sorted->next == sentinel || !node_less(q, order, n, sorted->prev)) {
 		queue_list_append(q, sentinel, n);
-		d->sorted.size++;
+		f->sorted.size++;
 	} else if (node_less(q, order, n, sorted->next)) {
 		queue_list_prepend(q, sentinel, n);
-		d->sorted.size++;
+		f->sorted.size++;
 	} else {
-		queue_list_append(q, d->fresh, n);
-		if (++d->fresh_count >= FRESH_MAX)
-			order_settle(q, d);
+		queue_list_append(q, f->fresh, n);
+		if (++f->fresh_count >= FRESH_MAX)
+			order_settle(q, f, order);
 	}
 }
 
-uint32_t queue_order_head(struct queue *q, struct queue_domain *d)
+uint32_t queue_order_head(struct queue *q, struct queue_domain *domain,
+			  bool live)
 {
-	uint8_t order = domain_order(q, d);
+	uint8_t order = domain_order(q, domain);
+	struct queue_flow *f = &domain->flows[live];
 	uint32_t best, kept = 0;
 
-	order_settle(q, d);
-	best = queue_node(q, d->sorted.sentinel)->next;
-	if (best == d->sorted.sentinel)
+	order_settle(q, f, order);
+	best = queue_node(q, f->sorted.sentinel)->next;
+	if (best == f->sorted.sentinel)
 		best = NODE_NONE;
-	for (uint32_t i = 0; i < d->run_count; i++) {
-		uint32_t sentinel = d->runs[i].sentinel;
+	for (uint32_t i = 0; i < f->run_count; i++) {
+		uint32_t sentinel = f->runs[i].sentinel;
 		uint32_t n = queue_node(q, sentinel)->next;
 		if (n == sentinel) { /* used up */
 			queue_run_free(q, sentinel, 1);
 			continue;
 		}
-		d->runs[kept++] = d->runs[i];
+		f->runs[kept++] = f->runs[i];
 		if (best == NODE_NONE || node_less(q, order, n, best))
 			best = n;
 	}
-	d->run_count = kept;
+	f->run_count = kept;
 	return best;
+}
+
+static void flow_reset(struct queue *q, struct queue_flow *f)
+{
+	queue_list_splice(q, f->fresh, f->sorted.sentinel);
+	for (uint32_t i = 0; i < f->run_count; i++) {
+		queue_list_splice(q, f->fresh, f->runs[i].sentinel);
+		queue_run_free(q, f->runs[i].sentinel, 1);
+	}
+	f->run_count = 0;
+	f->sorted.size = 0;
 }
 
 void queue_order_reset(struct queue *q, struct queue_domain *d)
 {
-	queue_list_splice(q, d->fresh, d->sorted.sentinel);
-	for (uint32_t i = 0; i < d->run_count; i++) {
-		queue_list_splice(q, d->fresh, d->runs[i].sentinel);
-		queue_run_free(q, d->runs[i].sentinel, 1);
-	}
-	d->run_count = 0;
-	d->sorted.size = 0;
+	flow_reset(q, &d->flows[0]);
+	flow_reset(q, &d->flows[1]);
 }

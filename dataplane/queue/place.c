@@ -50,6 +50,18 @@ void queue_domain_dirty(struct queue *q, struct queue_domain *d)
 	q->dirty[q->dirty_count++] = d->number;
 }
 
+static void flow_tell(struct queue *q, struct queue_domain *d, bool live)
+{
+	struct queue_flow *f = &d->flows[live];
+	uint32_t waiting = d->holds > 0 ? 0 : f->ready;
+
+	if (f->told == waiting)
+		return;
+	f->told = waiting;
+	if (q->ops.domain_waiting != NULL)
+		q->ops.domain_waiting(q->user, d->number, live, waiting);
+}
+
 /* Once per public call, when all lists are in order again: the owner may call
  * back. */
 void queue_tell_waiting(struct queue *q)
@@ -57,13 +69,9 @@ void queue_tell_waiting(struct queue *q)
 	while (q->dirty_count > 0) {
 		struct queue_domain *d =
 			queue_domain_at(q, q->dirty[--q->dirty_count]);
-		uint32_t waiting = d->holds > 0 ? 0 : d->ready;
 		d->dirty = false;
-		if (d->told == waiting)
-			continue;
-		d->told = waiting;
-		if (q->ops.domain_waiting != NULL)
-			q->ops.domain_waiting(q->user, d->number, waiting);
+		flow_tell(q, d, false);
+		flow_tell(q, d, true);
 	}
 }
 
@@ -76,8 +84,9 @@ void queue_place_remove(struct queue *q, uint32_t n)
 	sluice_assert(!rcpt_state_is_done(node->state));
 	queue_list_remove(q, n);
 	if (node->state == RCPT_WAITING && !(node->marks & MARK_PARKED)) {
-		sluice_assert(d->ready > 0);
-		d->ready--;
+		struct queue_flow *f = queue_flow_of(q, d, n);
+		sluice_assert(f->ready > 0);
+		f->ready--;
 		queue_domain_dirty(q, d);
 	}
 	queue_lifetime_resume(q, node);
@@ -103,6 +112,7 @@ void queue_place_settle(struct queue *q, uint32_t n, bool front)
 	struct node *node = queue_node(q, n);
 	struct queue_domain *d = queue_domain_at(q, node->domain);
 	struct message *m = queue_message(q, node->message);
+	struct queue_flow *f = queue_flow_of(q, d, n);
 
 	if (node->state != 0)
 		queue_place_remove(q, n);
@@ -117,10 +127,10 @@ void queue_place_settle(struct queue *q, uint32_t n, bool front)
 	place_enter(q, n, RCPT_WAITING, 0);
 	if (m->first_release_s == 0)
 		m->first_release_s = q->now_s;
-	d->ready++;
+	f->ready++;
 	queue_domain_dirty(q, d);
 	if (front)
-		queue_list_prepend(q, d->front, n);
+		queue_list_prepend(q, f->front, n);
 	else
 		queue_order_insert(q, d, n);
 }

@@ -49,7 +49,8 @@ static void domains_free(struct queue *q)
 {
 	for (uint32_t i = 0; i < q->domains.used; i++) {
 		struct queue_domain *d = queue_domain_at(q, i);
-		free(d->runs);
+		free(d->flows[0].runs);
+		free(d->flows[1].runs);
 		free(d->buckets);
 		free(d->slots);
 		free(d->pauses.list);

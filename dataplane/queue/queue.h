@@ -25,8 +25,10 @@ struct queue;
 #define QUEUE_NONE UINT32_MAX
 
 struct queue_ops {
-	/* The number of messages of a domain that may go has changed. */
-	void (*domain_waiting)(void *user, uint32_t domain, uint32_t waiting);
+	/* The number of recipients of a domain that may go has changed: of
+	 * those that came by SMTP (SPOOL_LIVE), or of its backlog. */
+	void (*domain_waiting)(void *user, uint32_t domain, bool live,
+			       uint32_t waiting);
 	/* A domain is seen for the first time: returns its provider number. */
 	uint32_t (*domain_new)(void *user, uint32_t domain, const char *name);
 	/* A message has no recipient left that is ours. */
@@ -68,7 +70,8 @@ void queue_domain_provider_set(struct queue *q, uint32_t domain,
 /* Names a source (index, not + 1), for `source` terms of selections. */
 int queue_source_set(struct queue *q, uint32_t source, const char *name);
 
-/* The message that goes next from a domain. */
+/* The message that goes next from a domain: of its live mail, or of its
+ * backlog. */
 struct queue_head {
 	uint64_t id;
 	uint32_t sender_domain; /* interned number; for the rendezvous hash */
@@ -76,7 +79,8 @@ struct queue_head {
 	uint32_t recipients;    /* of this transaction */
 	struct spool_place place;
 };
-bool queue_head(struct queue *q, uint32_t domain, struct queue_head *out);
+bool queue_head(struct queue *q, uint32_t domain, bool live,
+		struct queue_head *out);
 
 #define QUEUE_TAKE_RCPTS_MAX 1000
 /* Takes the head of `domain` and all waiting recipients of that message at the
@@ -93,11 +97,11 @@ struct queue_taken {
 	uint8_t attempts[QUEUE_TAKE_RCPTS_MAX];
 	uint32_t domains[QUEUE_TAKE_RCPTS_MAX];
 };
-int queue_take(struct queue *q, uint32_t domain, uint32_t now_s,
+int queue_take(struct queue *q, uint32_t domain, bool live, uint32_t now_s,
 	       struct queue_taken *out);
 /* The head cannot go by the path that is ready: sets it aside until
  * queue_unpark(source). */
-int queue_park(struct queue *q, uint32_t domain, uint32_t source);
+int queue_park(struct queue *q, uint32_t domain, bool live, uint32_t source);
 uint32_t queue_unpark(struct queue *q, uint32_t source);
 /* The same for one provider only: what release_ops.unpark() asks for. */
 uint32_t queue_unpark_provider(struct queue *q, uint32_t provider,

@@ -105,20 +105,25 @@ struct order_run {
 	uint32_t size;
 };
 
-struct queue_domain {
-	uint32_t number;
-	uint32_t provider;
+/* What waits of a domain: its backlog, or its live mail. */
+struct queue_flow {
 	uint32_t front;          /* sentinel: put back, the latest first */
 	struct order_run sorted; /* waiting, in the provider's order */
 	struct order_run *runs;  /* more of them, the later the shorter */
 	uint32_t run_count, run_room;
 	uint32_t fresh_count; /* at most: some have left since */
 	uint32_t fresh;       /* sentinel: waiting, to be sorted in */
-	uint32_t held;        /* sentinel */
 	uint32_t ready;       /* recipients in front, in order, fresh */
 	uint32_t told;        /* what domain_waiting() said last */
-	uint32_t holds;       /* standing holds over the whole domain */
-	bool dirty;           /* in queue->dirty */
+};
+
+struct queue_domain {
+	uint32_t number;
+	uint32_t provider;
+	struct queue_flow flows[2]; /* [1] live mail */
+	uint32_t held;              /* sentinel */
+	uint32_t holds;             /* standing holds over the whole domain */
+	bool dirty;                 /* in queue->dirty */
 	uint32_t bucket_count, bucket_room;
 	struct due_bucket *buckets; /* by due_s */
 	uint32_t slot_count, slot_room;
@@ -245,10 +250,24 @@ int queue_digest_add(struct queue *q, uint32_t message);
 void queue_digest_remove(struct queue *q, uint32_t message);
 uint64_t queue_digest_bytes(const struct queue *q);
 
+/* By how the message came, whatever became of it since. */
+static inline bool queue_message_is_live(const struct message *m)
+{
+	return (m->flags & SPOOL_LIVE) != 0;
+}
+
+static inline struct queue_flow *
+queue_flow_of(const struct queue *q, struct queue_domain *d, uint32_t n)
+{
+	const struct message *m = queue_message(q, queue_node(q, n)->message);
+
+	return &d->flows[queue_message_is_live(m)];
+}
+
 /* order.c */
 void queue_order_insert(struct queue *q, struct queue_domain *d, uint32_t n);
 /* First in order; NODE_NONE if there is none. */
-uint32_t queue_order_head(struct queue *q, struct queue_domain *d);
+uint32_t queue_order_head(struct queue *q, struct queue_domain *d, bool live);
 /* The order is another one now. */
 void queue_order_reset(struct queue *q, struct queue_domain *d);
 

@@ -15,7 +15,7 @@
 
 #include "queue_priv.h"
 
-static uint32_t head_node(struct queue *q, uint32_t domain)
+static uint32_t head_node(struct queue *q, uint32_t domain, bool live)
 {
 	struct queue_domain *d;
 	uint32_t n;
@@ -25,10 +25,10 @@ static uint32_t head_node(struct queue *q, uint32_t domain)
 	d = queue_domain_at(q, domain);
 	if (d->holds > 0)
 		return NODE_NONE;
-	n = queue_node(q, d->front)->next;
-	if (n != d->front)
+	n = queue_node(q, d->flows[live].front)->next;
+	if (n != d->flows[live].front)
 		return n;
-	return queue_order_head(q, d);
+	return queue_order_head(q, d, live);
 }
 
 static bool goes_along(const struct queue *q, const struct node *head,
@@ -79,14 +79,15 @@ static uint32_t transaction(const struct queue *q, uint32_t head,
 	return count;
 }
 
-bool queue_head(struct queue *q, uint32_t domain, struct queue_head *out)
+bool queue_head(struct queue *q, uint32_t domain, bool live,
+		struct queue_head *out)
 {
 	const struct message *m;
 	const struct node *node;
 	uint32_t n;
 
 	MAGIC_CHECK(q, QUEUE_MAGIC);
-	n = head_node(q, domain);
+	n = head_node(q, domain, live);
 	if (n == NODE_NONE)
 		return false;
 	node = queue_node(q, n);
@@ -113,7 +114,7 @@ static void taken_fill(const struct queue *q, const struct message *m,
 	out->first_release_s = m->released ? m->first_release_s : 0;
 }
 
-int queue_take(struct queue *q, uint32_t domain, uint32_t now_s,
+int queue_take(struct queue *q, uint32_t domain, bool live, uint32_t now_s,
 	       struct queue_taken *out)
 {
 	struct message *m;
@@ -121,7 +122,7 @@ int queue_take(struct queue *q, uint32_t domain, uint32_t now_s,
 
 	MAGIC_CHECK(q, QUEUE_MAGIC);
 	queue_now(q, now_s);
-	head = head_node(q, domain);
+	head = head_node(q, domain, live);
 	if (head == NODE_NONE)
 		return -ENOENT;
 	m = queue_message(q, queue_node(q, head)->message);
@@ -139,13 +140,13 @@ int queue_take(struct queue *q, uint32_t domain, uint32_t now_s,
 	return 0;
 }
 
-int queue_park(struct queue *q, uint32_t domain, uint32_t source)
+int queue_park(struct queue *q, uint32_t domain, bool live, uint32_t source)
 {
 	uint32_t n;
 	int res;
 
 	MAGIC_CHECK(q, QUEUE_MAGIC);
-	n = head_node(q, domain);
+	n = head_node(q, domain, live);
 	if (n == NODE_NONE)
 		return -ENOENT;
 	res = queue_place_parked(q, n, source);

@@ -76,14 +76,24 @@ static struct domain *first_untried(const struct provider *p,
 
 /* Of those who need this very path and those who take any: who waits longest.
  * Both lists are in the order of waiting. */
-static void connection_wake(struct release *r, struct path *path)
+static struct domain *longest_waiting(const struct path *path, uint32_t class)
 {
-	struct provider *p = path->provider;
-	struct domain *d = first_untried(p, &path->waiters);
-	struct domain *other = first_untried(p, &p->waiters);
+	const struct provider *p = path->provider;
+	struct domain *d = first_untried(p, &path->waiters[class]);
+	struct domain *other = first_untried(p, &p->waiters[class]);
 
 	if (d == NULL || (other != NULL && other->waits_since < d->waits_since))
-		d = other;
+		return other;
+	return d;
+}
+
+static void connection_wake(struct release *r, struct path *path)
+{
+	uint32_t class = rel_share_class(path->provider);
+	struct domain *d = longest_waiting(path, class);
+
+	if (d == NULL)
+		d = longest_waiting(path, 1 - class);
 	if (d == NULL)
 		return;
 	rel_domain_to_ring(r, d);

@@ -12,19 +12,24 @@
 
 #include "release_priv.h"
 
+/* The backlog of the domain; its live mail follows. */
 static struct domain *domain_at(const struct release *r, uint32_t domain)
 {
+	uint32_t at = domain * 2 % DOMAIN_CHUNK;
+
 	if (domain >= r->limits.domains_max)
 		return NULL;
-	struct domain *chunk = r->domains[domain / DOMAIN_CHUNK];
-	if (chunk == NULL || chunk[domain % DOMAIN_CHUNK].provider == NULL)
+	struct domain *chunk = r->domains[domain / (DOMAIN_CHUNK / 2)];
+	if (chunk == NULL || chunk[at].provider == NULL)
 		return NULL;
-	return &chunk[domain % DOMAIN_CHUNK];
+	return &chunk[at];
 }
 
 /* Takes the domain out of wherever it stands. */
 static void domain_unlink(struct release *r, struct domain *d)
 {
+	if (d->place == DOMAIN_RING || d->place == DOMAIN_WAITS)
+		d->provider->wanting[d->live]--;
 	wheel_cancel(&r->wheel, &d->timer.entry);
 	link_remove(&d->link);
 	d->place = DOMAIN_IDLE;
@@ -34,7 +39,8 @@ void rel_domain_to_ring(struct release *r, struct domain *d)
 {
 	domain_unlink(r, d);
 	d->place = DOMAIN_RING;
-	link_append(&d->provider->ring, &d->link);
+	d->provider->wanting[d->live]++;
+	link_append(&d->provider->ring[d->live], &d->link);
 	rel_provider_schedule(r, d->provider);
 }
 
@@ -61,8 +67,10 @@ void rel_domain_wait_connection(struct release *r, struct domain *d,
 	d->visited = false;
 	d->deficit = 0;
 	d->place = DOMAIN_WAITS;
+	d->provider->wanting[d->live]++;
 	d->waits_since = ++r->waits;
-	link_append(path != NULL ? &path->waiters : &d->provider->waiters,
+	link_append(path != NULL ? &path->waiters[d->live]
+				 : &d->provider->waiters[d->live],
 		    &d->link);
 	wheel_insert(&r->wheel, &d->timer.entry, due_ns);
 	rel_connection_pass_on(r, d);
@@ -99,14 +107,18 @@ static void domain_review(struct release *r, struct domain *d)
 		return;
 	}
 	if (d->place == DOMAIN_IDLE) {
-		d->resumed_ns = r->now_ns;
+		const struct domain *other = domain_sibling(d);
+
+		/* of a token, it does not matter whose mail waited for it */
+		d->resumed_ns = other->place == DOMAIN_IDLE ? r->now_ns
+							    : other->resumed_ns;
 		rel_domain_to_ring(r, d);
 	}
 }
 
 static struct domain *domain_make(struct release *r, uint32_t domain)
 {
-	struct domain **chunk = &r->domains[domain / DOMAIN_CHUNK];
+	struct domain **chunk = &r->domains[domain / (DOMAIN_CHUNK / 2)];
 
 	if (*chunk == NULL) {
 		*chunk = calloc(DOMAIN_CHUNK, sizeof(**chunk));
@@ -114,12 +126,14 @@ static struct domain *domain_make(struct release *r, uint32_t domain)
 			return NULL;
 		for (uint32_t i = 0; i < DOMAIN_CHUNK; i++) {
 			struct domain *d = &(*chunk)[i];
-			d->number = domain - domain % DOMAIN_CHUNK + i;
+			d->number =
+				domain - domain % (DOMAIN_CHUNK / 2) + i / 2;
+			d->live = i % 2 == 1;
 			link_init(&d->link);
 			rel_timer_init(&d->timer, TIMER_DOMAIN);
 		}
 	}
-	return &(*chunk)[domain % DOMAIN_CHUNK];
+	return &(*chunk)[domain * 2 % DOMAIN_CHUNK];
 }
 
 static void domain_move(struct release *r, struct domain *d, struct provider *p)
@@ -169,14 +183,16 @@ int release_domain_set(struct release *r, uint32_t domain, uint32_t provider,
 	else
 		pace_bucket_set(&d->bucket, pace, r->now_ns);
 	d->bucket.lag_max_ns = domain_lag_ns(pace);
-	domain_move(r, d, p);
-	if (d->place == DOMAIN_TIMED) /* its time may be another now */
-		rel_domain_to_ring(r, d);
-	domain_review(r, d);
+	for (uint32_t i = 0; i < 2; i++) {
+		domain_move(r, &d[i], p);
+		if (d[i].place == DOMAIN_TIMED) /* its time may be another */
+			rel_domain_to_ring(r, &d[i]);
+		domain_review(r, &d[i]);
+	}
 	return 0;
 }
 
-void release_domain_waiting(struct release *r, uint32_t domain,
+void release_domain_waiting(struct release *r, uint32_t domain, bool live,
 			    uint32_t waiting, uint64_t now_ns)
 {
 	struct domain *d;
@@ -186,6 +202,7 @@ void release_domain_waiting(struct release *r, uint32_t domain,
 	d = domain_at(r, domain);
 	if (d == NULL)
 		return;
+	d += live;
 	d->waiting = waiting;
 	domain_review(r, d);
 }
@@ -198,6 +215,8 @@ void release_domain_hold(struct release *r, uint32_t domain, bool hold)
 	d = domain_at(r, domain);
 	if (d == NULL)
 		return;
-	d->held = hold;
-	domain_review(r, d);
+	for (uint32_t i = 0; i < 2; i++) {
+		d[i].held = hold;
+		domain_review(r, &d[i]);
+	}
 }

@@ -40,12 +40,18 @@ void rel_path_changed(struct release *r, const struct path *path)
 			       path->gate.reason);
 }
 
+/* No domain has something to try. */
+bool rel_provider_is_empty(const struct provider *p)
+{
+	return link_is_alone(&p->ring[0]) && link_is_alone(&p->ring[1]);
+}
+
 /* When the provider may send next; CLOCK_NEVER_NS: not before an event. */
 static uint64_t provider_due_ns(const struct provider *p)
 {
 	uint64_t due_ns;
 
-	if (p->held || link_is_alone(&p->ring) || !rel_gate_may_send(&p->gate))
+	if (p->held || rel_provider_is_empty(p) || !rel_gate_may_send(&p->gate))
 		return CLOCK_NEVER_NS;
 	due_ns = pace_bucket_due_ns(&p->bucket);
 	return due_ns > p->paths_due_ns ? due_ns : p->paths_due_ns;
@@ -99,9 +105,12 @@ void rel_path_refresh(struct release *r, struct path *path)
 /* Domains that gave up on all paths look again: a path has opened. Rare. */
 void rel_provider_wake_waiters(struct release *r, struct provider *p)
 {
-	while (!link_is_alone(&p->waiters))
-		rel_domain_to_ring(
-			r, container_of(p->waiters.next, struct domain, link));
+	for (uint32_t c = 0; c < 2; c++) {
+		while (!link_is_alone(&p->waiters[c]))
+			rel_domain_to_ring(r,
+					   container_of(p->waiters[c].next,
+							struct domain, link));
+	}
 }
 
 void rel_path_pace_apply(struct release *r, struct path *path)
@@ -165,7 +174,8 @@ static int path_add(struct release *r, struct provider *p, uint32_t source)
 			 r->now_ns, RELEASE_LAG_MAX_NS);
 	rel_gate_init(&path->gate, TIMER_PATH_GATE);
 	rel_timer_init(&path->unpark, TIMER_PATH_UNPARK);
-	link_init(&path->waiters);
+	link_init(&path->waiters[0]);
+	link_init(&path->waiters[1]);
 	p->paths[p->path_count] = path;
 	p->source[p->path_count] = source;
 	p->due_ns[p->path_count] = CLOCK_NEVER_NS;
@@ -214,6 +224,7 @@ static void provider_values(struct provider *p,
 			    const struct release_provider_config *c)
 {
 	p->count_recipients = c->count_recipients;
+	p->live_share = c->live_share;
 	p->pace_max = c->pace_max;
 	p->pace_per_source = c->pace_per_source;
 	p->pace_start = c->pace_start;
@@ -240,15 +251,17 @@ static struct provider *provider_make(struct release *r, uint32_t number,
 	rel_gate_init(&p->gate, TIMER_PROVIDER_GATE);
 	rel_timer_init(&p->timer, TIMER_PROVIDER);
 	link_init(&p->run);
-	link_init(&p->ring);
-	link_init(&p->waiters);
+	for (uint32_t i = 0; i < 2; i++) {
+		link_init(&p->ring[i]);
+		link_init(&p->waiters[i]);
+	}
 	return p;
 }
 
 static bool config_is_valid(const struct release *r,
 			    const struct release_provider_config *c)
 {
-	if (c->source_count > RELEASE_SOURCES_MAX)
+	if (c->source_count > RELEASE_SOURCES_MAX || c->live_share > 100)
 		return false;
 	for (uint32_t i = 0; i < c->source_count; i++) {
 		if (c->sources[i] >= r->limits.sources_max)

@@ -13,7 +13,7 @@
 
 static uint32_t domain_chunks(const struct release_limits *l)
 {
-	return l->domains_max / DOMAIN_CHUNK + 1;
+	return l->domains_max / (DOMAIN_CHUNK / 2) + 1;
 }
 
 struct release *release_create(const struct release_limits *l,

@@ -99,7 +99,7 @@ struct path {
 	uint64_t released;
 	struct gate gate;
 	struct timer unpark;
-	struct link waiters; /* domains that wait for this path only */
+	struct link waiters[2]; /* flows that wait for this path only */
 };
 
 struct provider {
@@ -119,14 +119,18 @@ struct provider {
 	uint32_t probe_path; /* where the gate's probe went */
 	uint32_t probe_batch;
 	struct timer timer;
-	struct link run;       /* in release->run */
-	struct link ring;      /* domains that may be tried now */
-	struct link waiters;   /* domains that wait for any connection */
-	uint64_t paths_due_ns; /* no path has a token before; 0 = unknown */
-	bool idle;             /* had nothing it could send */
-	bool woken;            /* from that by a domain's time */
-	uint64_t resumed_ns;   /* tokens from before are forgotten */
-	uint32_t ready_seq;    /* connections announced so far */
+	struct link run; /* in release->run */
+	/* [0] backlog, [1] live mail */
+	struct link ring[2];    /* flows that may be tried now */
+	struct link waiters[2]; /* flows that wait for any connection */
+	uint32_t wanting[2];    /* flows in either */
+	uint8_t live_share;     /* per cent */
+	int32_t live_owed;      /* hundredths of a message; see share.c */
+	uint64_t paths_due_ns;  /* no path has a token before; 0 = unknown */
+	bool idle;              /* had nothing it could send */
+	bool woken;             /* from that by a domain's time */
+	uint64_t resumed_ns;    /* tokens from before are forgotten */
+	uint32_t ready_seq;     /* connections announced so far */
 	uint8_t ready_log[RELEASE_READY_LOG];    /* path of the last ones */
 	uint64_t ready_mask[RELEASE_MASK_WORDS]; /* paths that sent last time */
 	uint32_t path_count;
@@ -144,8 +148,12 @@ enum domain_place {
 	DOMAIN_WAITS  /* for a connection (and in the wheel, as a fallback) */
 };
 
+/* A domain has two of these, side by side: its backlog and its live mail.
+ * Each takes its turns, has its own head and waits by itself; the pace is one.
+ */
 struct domain {
 	uint32_t number;
+	bool live;
 	uint32_t waiting;
 	struct provider *provider; /* NULL = never set */
 	enum domain_place place;
@@ -159,7 +167,7 @@ struct domain {
 	uint64_t resumed_ns;  /* tokens from before are forgotten */
 	uint64_t marked_ns;   /* oldest mark in no_connection */
 	uint64_t no_connection[RELEASE_MASK_WORDS];
-	struct pace_bucket bucket;
+	struct pace_bucket bucket; /* of both: in the backlog's */
 	struct link link;
 	struct timer timer;
 };
@@ -170,7 +178,7 @@ struct source {
 	const char *reason;
 };
 
-#define DOMAIN_CHUNK 256
+#define DOMAIN_CHUNK 256 /* flows, two of each domain */
 
 struct release {
 	uint32_t magic;
@@ -239,8 +247,26 @@ static inline struct pace pace_slower(struct pace a, struct pace b)
 	return pace_compare(a, b) <= 0 ? a : b;
 }
 
+/* Both flows of a domain lie beside each other, the backlog first. */
+static inline struct domain *domain_sibling(struct domain *d)
+{
+	return d->live ? d - 1 : d + 1;
+}
+
+static inline struct pace_bucket *domain_bucket(struct domain *d)
+{
+	return d->live ? &(d - 1)->bucket : &d->bucket;
+}
+
+/* share.c */
+/* The class that is up: 1 = live mail. */
+uint32_t rel_share_class(const struct provider *p);
+bool rel_share_both_want(const struct provider *p);
+void rel_share_spent(struct provider *p, bool live, uint32_t cost);
+
 /* provider.c */
 struct provider *rel_provider_at(const struct release *r, uint32_t provider);
+bool rel_provider_is_empty(const struct provider *p);
 struct path *rel_provider_path(const struct provider *p, uint32_t source);
 void rel_provider_schedule(struct release *r, struct provider *p);
 void rel_provider_wake_waiters(struct release *r, struct provider *p);

@@ -7,7 +7,8 @@
  * The owner's functions may call back into the engine (counts change, a
  * message is done at once): after each of them only what is re-read counts.
  *
- * Domains take turns by deficit round robin (Shreedhar & Varghese, 1995).
+ * Domains take turns by deficit round robin (Shreedhar & Varghese, 1995), those
+ * with live mail and those with backlog each in a ring of their own.
  */
 #include "release_priv.h"
 
@@ -24,7 +25,7 @@ static void domain_rotate(struct domain *d)
 {
 	d->visited = false;
 	link_remove(&d->link);
-	link_append(&d->provider->ring, &d->link);
+	link_append(&d->provider->ring[d->live], &d->link);
 }
 
 /* False: its share of this round is used up, the next domain is up. */
@@ -60,7 +61,7 @@ static uint64_t time_later_ns(uint64_t a_ns, uint64_t b_ns)
 }
 
 static void message_sent(struct release *r, struct domain *d, struct path *path,
-			 uint32_t cost)
+			 uint32_t cost, bool both_want)
 {
 	struct provider *p = path->provider;
 	uint64_t since_ns = p->resumed_ns;
@@ -69,8 +70,11 @@ static void message_sent(struct release *r, struct domain *d, struct path *path,
 	bucket_spend_since(&path->bucket,
 			   time_later_ns(path->resumed_ns, since_ns), r->now_ns,
 			   cost);
-	bucket_spend_since(&d->bucket, time_later_ns(d->resumed_ns, since_ns),
-			   r->now_ns, cost);
+	bucket_spend_since(domain_bucket(d),
+			   time_later_ns(d->resumed_ns, since_ns), r->now_ns,
+			   cost);
+	if (both_want)
+		rel_share_spent(p, d->live, cost);
 	rel_connection_used(path);
 	rel_path_refresh(r, path);
 	if (d->place != DOMAIN_RING || d->provider != p)
@@ -96,7 +100,8 @@ static enum release_sent message_offer(struct release *r, struct domain *d,
 		p->probe_path = path->index;
 		p->probe_batch = number;
 	}
-	sent = r->ops.send(r->user, p->number, path->source, d->number, number);
+	sent = r->ops.send(r->user, p->number, path->source, d->number, d->live,
+			   number);
 	if (sent == RELEASE_SENT) {
 		rel_batch_count(r, path, number);
 		return sent;
@@ -154,6 +159,7 @@ static void domain_send(struct release *r, struct domain *d,
 	struct provider *p = d->provider;
 	struct choice c = {.asked_unknown = false};
 	enum release_sent sent = RELEASE_NO_CONNECTION;
+	bool both_want = rel_share_both_want(p);
 
 	rel_connection_sync(r, d);
 	while (sent == RELEASE_NO_CONNECTION) {
@@ -165,7 +171,7 @@ static void domain_send(struct release *r, struct domain *d,
 		struct path *path = p->paths[c.path];
 		sent = message_offer(r, d, path);
 		if (sent == RELEASE_SENT)
-			message_sent(r, d, path, cost);
+			message_sent(r, d, path, cost, both_want);
 		else if (sent == RELEASE_SKIP)
 			head_skipped(r, d, head, path);
 		else
@@ -180,14 +186,14 @@ static void domain_try(struct release *r, struct domain *d)
 {
 	struct provider *p = d->provider;
 	struct release_head head;
-	uint64_t due_ns = pace_bucket_due_ns(&d->bucket);
+	uint64_t due_ns = pace_bucket_due_ns(domain_bucket(d));
 	uint32_t cost;
 
 	if (due_ns > r->now_ns) {
 		rel_domain_wait_until(r, d, due_ns);
 		return;
 	}
-	if (!r->ops.head(r->user, d->number, &head)) {
+	if (!r->ops.head(r->user, d->number, d->live, &head)) {
 		d->waiting = 0; /* until the owner counts again */
 		rel_domain_out(r, d);
 		return;
@@ -202,8 +208,18 @@ static void domain_try(struct release *r, struct domain *d)
 static bool provider_may_send(const struct release *r, const struct provider *p)
 {
 	return !p->held && rel_gate_may_send(&p->gate) &&
-	       !link_is_alone(&p->ring) && p->paths_due_ns <= r->now_ns &&
+	       !rel_provider_is_empty(p) && p->paths_due_ns <= r->now_ns &&
 	       pace_bucket_due_ns(&p->bucket) <= r->now_ns;
+}
+
+/* Of the class that is up, or of the other where it has nothing to try. */
+static struct domain *ring_first(const struct provider *p)
+{
+	uint32_t c = rel_share_class(p);
+
+	if (link_is_alone(&p->ring[c]))
+		c = 1 - c;
+	return container_of(p->ring[c].next, struct domain, link);
 }
 
 void rel_provider_turn(struct release *r, struct provider *p, uint32_t *budget)
@@ -217,7 +233,7 @@ void rel_provider_turn(struct release *r, struct provider *p, uint32_t *budget)
 	       provider_may_send(r, p)) {
 		tries++;
 		(*budget)--;
-		domain_try(r, container_of(p->ring.next, struct domain, link));
+		domain_try(r, ring_first(p));
 	}
 	p->in_turn = false;
 	rel_provider_schedule(r, p);

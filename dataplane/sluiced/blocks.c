@@ -189,7 +189,7 @@ static void ask_begin(struct engine *en, uint32_t provider, uint32_t at)
 static void ask_one(void *user, const struct queue_entry *e)
 {
 	struct engine *en = user;
-	struct ask *a = en->ask;
+	struct ask *a;
 	struct spool_outcome o = {
 		.id = e->id,
 		.rcpt = e->rcpt,
@@ -197,11 +197,12 @@ static void ask_one(void *user, const struct queue_entry *e)
 		.reply_class = e->last_class,
 		.attempts = e->attempts,
 		.when_s = clock_realtime_s(),
-		.reply = {a->reason, (uint32_t)strlen(a->reason)},
 	};
 
 	role_assert(&role_queue);
 	role_assert(&role_spool);
+	a = en->ask;
+	o.reply = (struct text){a->reason, (uint32_t)strlen(a->reason)};
 	outcome_journal(en, &o);
 	queue_apply_outcome(en->queue, &o);
 	a->decided++;

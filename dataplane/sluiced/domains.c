@@ -47,11 +47,11 @@ void domains_to_delivery(struct engine *en)
 				    queue_domain_provider(en->queue, d));
 }
 
-void domain_waiting(void *user, uint32_t domain, uint32_t waiting)
+void domain_waiting(void *user, uint32_t domain, bool live, uint32_t waiting)
 {
 	struct engine *en = user;
 
-	release_domain_waiting(en->release, domain, waiting,
+	release_domain_waiting(en->release, domain, live, waiting,
 			       clock_monotonic_ns());
 }
 
@@ -63,7 +63,8 @@ static void domain_fail(struct engine *en, uint32_t domain, const char *detail)
 	uint32_t now_s = clock_realtime_s();
 
 	for (uint32_t n = 0; n < FAIL_SLICE; n++) {
-		if (queue_take(en->queue, domain, now_s, &t) != 0)
+		if (queue_take(en->queue, domain, true, now_s, &t) != 0 &&
+		    queue_take(en->queue, domain, false, now_s, &t) != 0)
 			break;
 		for (uint32_t i = 0; i < t.rcpt_count; i++) {
 			struct spool_outcome o = {

@@ -38,12 +38,13 @@ static uint64_t sender_mix(const char *domain)
 	return h * 0x9e3779b97f4a7c15ULL;
 }
 
-static bool op_head(void *user, uint32_t domain, struct release_head *out)
+static bool op_head(void *user, uint32_t domain, bool live,
+		    struct release_head *out)
 {
 	struct engine *en = user;
 	struct queue_head h;
 
-	if (!queue_head(en->queue, domain, &h))
+	if (!queue_head(en->queue, domain, live, &h))
 		return false;
 	out->sender_hash = sender_mix(
 		queue_sender_domain_text(en->queue, h.sender_domain));
@@ -56,7 +57,7 @@ static bool op_head(void *user, uint32_t domain, struct release_head *out)
 /* The head is pinned to another source: it is set aside. A source that has left
  * the pool is waited for by nobody. */
 static bool head_parked(struct engine *en, uint32_t provider, uint32_t source,
-			uint32_t domain, const struct queue_head *h)
+			uint32_t domain, bool live, const struct queue_head *h)
 {
 	struct release_path_status st;
 
@@ -64,22 +65,22 @@ static bool head_parked(struct engine *en, uint32_t provider, uint32_t source,
 	    release_path_status(en->release, provider, h->pinned_source, &st) !=
 		    0)
 		return false;
-	queue_park(en->queue, domain, h->pinned_source);
+	queue_park(en->queue, domain, live, h->pinned_source);
 	return true;
 }
 
 /* What goes next from this domain: in memory by then, so that its MAIL follows
  * in the step in which its token is spent. */
-static void head_prefetch(struct engine *en, uint32_t domain)
+static void head_prefetch(struct engine *en, uint32_t domain, bool live)
 {
 	struct queue_head h;
 
-	if (queue_head(en->queue, domain, &h))
+	if (queue_head(en->queue, domain, live, &h))
 		spool_prefetch(en->spool, &h.place, PREFETCH_BYTES);
 }
 
 static enum release_sent op_send(void *user, uint32_t provider, uint32_t source,
-				 uint32_t domain, uint32_t batch)
+				 uint32_t domain, bool live, uint32_t batch)
 {
 	struct engine *en = user;
 	static struct queue_taken t; /* large; one thread plays this role */
@@ -89,18 +90,18 @@ static enum release_sent op_send(void *user, uint32_t provider, uint32_t source,
 	role_assert(&role_queue);
 	if (en->stopping || en->broken != 0)
 		return RELEASE_NO_CONNECTION;
-	if (!queue_head(en->queue, domain, &h))
+	if (!queue_head(en->queue, domain, live, &h))
 		return RELEASE_SKIP;
-	if (head_parked(en, provider, source, domain, &h))
+	if (head_parked(en, provider, source, domain, live, &h))
 		return RELEASE_SKIP;
 	if (!delivery_ready(en->delivery, provider, source, domain)) {
 		if (delivery_family_missing(en->delivery, provider, source,
 					    domain))
 			reach_no_family(en, provider, domain);
-		head_prefetch(en, domain);
+		head_prefetch(en, domain, live);
 		return RELEASE_NO_CONNECTION;
 	}
-	if (queue_take(en->queue, domain, clock_realtime_s(), &t) != 0)
+	if (queue_take(en->queue, domain, live, clock_realtime_s(), &t) != 0)
 		return RELEASE_SKIP;
 	m = (struct delivery_message){
 		.id = t.id,
@@ -114,7 +115,7 @@ static enum release_sent op_send(void *user, uint32_t provider, uint32_t source,
 	if (delivery_offer(en->delivery, provider, source, domain, &m) == 0) {
 		publish_sent(en->publish, provider, source, batch,
 			     t.content_bytes);
-		head_prefetch(en, domain);
+		head_prefetch(en, domain, live);
 		return RELEASE_SENT;
 	}
 	for (uint32_t i = t.rcpt_count; i-- > 0;)

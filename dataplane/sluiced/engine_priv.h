@@ -139,7 +139,7 @@ double engine_rate(const struct engine *en) RUNS_ON(role_queue);
 
 /* domains.c: new domains, those without a route */
 uint32_t domain_new(void *user, uint32_t domain, const char *name);
-void domain_waiting(void *user, uint32_t domain, uint32_t waiting);
+void domain_waiting(void *user, uint32_t domain, bool live, uint32_t waiting);
 void engine_unroutable(void *user, uint32_t domain, bool permanent,
 		       const char *detail);
 void domains_to_delivery(struct engine *en) RUNS_ON(role_queue);

@@ -58,6 +58,7 @@ static int provider_register(struct engine *en, uint32_t number)
 		.batch_interval_ns = c->batch_interval_ns,
 		.batch_max = c->batch_max,
 		.count_recipients = c->count == COUNT_RECIPIENTS,
+		.live_share = c->live_share,
 		.hash = spool_hash(p->name, strlen(p->name)),
 	};
 	int rc_set;

@@ -45,11 +45,13 @@ enum release_sent {
  * back. So one stopped path never blocks a domain. */
 
 struct release_ops {
-	/* False: the domain has nothing to send (its count was stale). */
-	bool (*head)(void *user, uint32_t domain, struct release_head *out);
-	/* Send the head of `domain` on `path`. `batch` numbers the batch. */
+	/* Of the domain's live mail, or of its backlog. False: nothing to
+	 * send (its count was stale). */
+	bool (*head)(void *user, uint32_t domain, bool live,
+		     struct release_head *out);
+	/* Send that head on `path`. `batch` numbers the batch. */
 	enum release_sent (*send)(void *user, uint32_t provider,
-				  uint32_t source, uint32_t domain,
+				  uint32_t source, uint32_t domain, bool live,
 				  uint32_t batch);
 	/* A path's state or pace changed; `reason` is a static sentence.
 	 * `source` RELEASE_NONE: the provider as a whole. May be NULL. */
@@ -73,6 +75,9 @@ struct release_provider_config {
 	uint64_t batch_interval_ns;
 	uint32_t batch_max;
 	bool count_recipients;
+	/* Per cent of what goes out that is live mail, while live mail and
+	 * backlog both wait; what one cannot use is the other's. */
+	uint8_t live_share;
 	uint32_t sources[RELEASE_SOURCES_MAX]; /* the pool */
 	uint32_t source_count;
 	/* Of the provider's name, so that a sender keeps its source over
@@ -114,8 +119,9 @@ int release_provider_set(struct release *r, uint32_t provider,
 			 uint64_t now_ns);
 int release_domain_set(struct release *r, uint32_t domain, uint32_t provider,
 		       struct pace pace, uint64_t now_ns);
-/* `waiting` messages of the domain may go (not held, not deferred). */
-void release_domain_waiting(struct release *r, uint32_t domain,
+/* `waiting` messages of the domain may go (not held, not deferred): of its
+ * live mail, or of its backlog. Both share the domain's pace. */
+void release_domain_waiting(struct release *r, uint32_t domain, bool live,
 			    uint32_t waiting, uint64_t now_ns);
 /* An operator's stop on the whole provider / domain / source. */
 void release_provider_hold(struct release *r, uint32_t provider, bool hold);

@@ -62,14 +62,15 @@ static void op_take(struct model *w)
 	if (w->provider[d] == QUEUE_NONE)
 		return;
 	if (is_stopped(w, d) || first(w, d) == NULL) {
-		assert_false(queue_head(w->f->q, w->number[d], &h));
-		assert_int_equal(
-			queue_take(w->f->q, w->number[d], w->f->now_s, &t),
-			-ENOENT);
+		assert_false(queue_head(w->f->q, w->number[d], false, &h));
+		assert_int_equal(queue_take(w->f->q, w->number[d], false,
+					    w->f->now_s, &t),
+				 -ENOENT);
 		return;
 	}
-	assert_true(queue_head(w->f->q, w->number[d], &h));
-	assert_int_equal(queue_take(w->f->q, w->number[d], w->f->now_s, &t), 0);
+	assert_true(queue_head(w->f->q, w->number[d], false, &h));
+	assert_int_equal(
+		queue_take(w->f->q, w->number[d], false, w->f->now_s, &t), 0);
 	assert_int_equal(h.id, t.id);
 	assert_int_equal(h.recipients, t.rcpt_count);
 	check_head(w, d, &t);
@@ -309,10 +310,10 @@ static void op_park(struct model *w)
 	struct model_message *m;
 
 	if (w->provider[d] == QUEUE_NONE ||
-	    !queue_head(w->f->q, w->number[d], &h))
+	    !queue_head(w->f->q, w->number[d], false, &h))
 		return;
 	m = find(w, h.id);
-	assert_int_equal(queue_park(w->f->q, w->number[d], source), 0);
+	assert_int_equal(queue_park(w->f->q, w->number[d], false, source), 0);
 	/* of this message in this domain: the one put back last, else the
 	 * first one went aside */
 	for (uint32_t i = 0; i < m->rcpts; i++) {

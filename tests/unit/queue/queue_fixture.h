@@ -24,21 +24,23 @@
 
 struct fixture {
 	struct queue *q;
-	uint32_t waiting[FIXTURE_DOMAINS]; /* as domain_waiting() said */
-	uint32_t providers;                /* domain d is at d % providers */
-	uint64_t done;                     /* message_done() calls */
-	uint64_t done_id;                  /* of the last one */
+	uint32_t waiting[FIXTURE_DOMAINS];  /* as domain_waiting() said */
+	uint32_t flows[FIXTURE_DOMAINS][2]; /* backlog, live mail */
+	uint32_t providers;                 /* domain d is at d % providers */
+	uint64_t done;                      /* message_done() calls */
+	uint64_t done_id;                   /* of the last one */
 	uint64_t next_id;
 	uint32_t now_s;
 };
 
-static inline void fixture_waiting(void *user, uint32_t domain,
+static inline void fixture_waiting(void *user, uint32_t domain, bool live,
 				   uint32_t waiting)
 {
 	struct fixture *f = user;
 
 	assert_true(domain < FIXTURE_DOMAINS);
-	f->waiting[domain] = waiting;
+	f->flows[domain][live] = waiting;
+	f->waiting[domain] = f->flows[domain][0] + f->flows[domain][1];
 }
 
 static inline uint32_t fixture_domain_new(void *user, uint32_t domain,
@@ -180,7 +182,8 @@ static inline uint64_t fixture_take_id(struct fixture *f, const char *domain)
 	static struct queue_taken t;
 	uint32_t d = queue_domain_find(f->q, domain);
 
-	if (d == QUEUE_NONE || queue_take(f->q, d, f->now_s, &t) != 0)
+	if (d == QUEUE_NONE || (queue_take(f->q, d, true, f->now_s, &t) != 0 &&
+				queue_take(f->q, d, false, f->now_s, &t) != 0))
 		return 0;
 	return t.id;
 }

@@ -131,7 +131,7 @@ static void clock_stands_while_parked(void **state)
 	uint64_t id = fixture_store_one(f, "a.test", 0, SPOOL_LIVE);
 
 	(void)state;
-	assert_int_equal(queue_park(f->q, 0, 3), 0);
+	assert_int_equal(queue_park(f->q, 0, true, 3), 0);
 	f->now_s += 8 * DAY_S;
 	queue_tick(f->q, f->now_s);
 	assert_int_equal(queue_unpark(f->q, 3), 1);

@@ -180,7 +180,7 @@ static void backlog_is_sorted_in_without_long_stalls(void **state)
 		double before;
 		fill(f, 4000, 1);
 		before = seconds();
-		assert_true(queue_head(f->q, 0, &h));
+		assert_true(queue_head(f->q, 0, false, &h));
 		if (seconds() - before > longest)
 			longest = seconds() - before;
 	}
@@ -188,7 +188,7 @@ static void backlog_is_sorted_in_without_long_stalls(void **state)
 		      (seconds() - start) * 1e9 / MESSAGES, longest * 1e3);
 	start = seconds();
 	for (uint32_t i = 0; i < MESSAGES; i++) {
-		assert_int_equal(queue_take(f->q, 0, f->now_s, &t), 0);
+		assert_int_equal(queue_take(f->q, 0, false, f->now_s, &t), 0);
 		assert_true(t.arrival_s >= last);
 		last = t.arrival_s;
 	}

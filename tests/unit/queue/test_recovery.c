@@ -49,7 +49,7 @@ static void lost_after_the_dot_is_a_doubt_of_its_own(void **state)
 	assert_int_equal(queue_doubt_at(f->q, 0)->cause, 2);
 	f->now_s += 360;
 	queue_tick(f->q, f->now_s);
-	assert_true(queue_head(f->q, 0, &h));
+	assert_true(queue_head(f->q, 0, false, &h));
 	assert_int_equal(h.pinned_source, QUEUE_NONE);
 	fixture_destroy(f);
 }

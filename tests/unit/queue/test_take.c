@@ -24,7 +24,7 @@ static uint32_t take_count(struct fixture *f, const char *domain)
 	static struct queue_taken t;
 	uint32_t d = queue_domain_find(f->q, domain);
 
-	if (queue_take(f->q, d, f->now_s, &t) != 0)
+	if (queue_take(f->q, d, false, f->now_s, &t) != 0)
 		return 0;
 	return t.rcpt_count;
 }
@@ -38,7 +38,8 @@ static void another_domain_does_not_go_along(void **state)
 	(void)state;
 	queue_provider_shared_hop_set(f->q, 0, false);
 	store_three(f);
-	assert_true(queue_head(f->q, queue_domain_find(f->q, "a.test"), &h));
+	assert_true(
+		queue_head(f->q, queue_domain_find(f->q, "a.test"), false, &h));
 	assert_int_equal(h.recipients, 2);
 	assert_int_equal(take_count(f, "a.test"), 2);
 	assert_int_equal(fixture_waiting_of(f, "b.test"), 1);

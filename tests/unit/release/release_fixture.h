@@ -29,6 +29,7 @@
 struct sent {
 	uint64_t now_ns;
 	uint32_t provider, source, domain, batch;
+	bool live;
 	uint64_t sender;
 };
 
@@ -46,6 +47,7 @@ struct fixture {
 	uint64_t jitter_ns; /* how late a step may come */
 	uint64_t seed;
 	struct mailbox domains[DOMAINS_MAX];
+	struct mailbox live[DOMAINS_MAX]; /* their live mail */
 	/* free connections of a path; UINT32_MAX = as many as wanted */
 	uint32_t connections[PROVIDERS_MAX][SOURCES_MAX];
 	struct sent *sent;
@@ -61,11 +63,17 @@ static inline uint64_t fixture_random(struct fixture *f)
 	return f->seed >> 20;
 }
 
-static inline bool fixture_head(void *user, uint32_t domain,
+static inline struct mailbox *fixture_mailbox(struct fixture *f,
+					      uint32_t domain, bool live)
+{
+	return live ? &f->live[domain] : &f->domains[domain];
+}
+
+static inline bool fixture_head(void *user, uint32_t domain, bool live,
 				struct release_head *out)
 {
 	struct fixture *f = user;
-	struct mailbox *m = &f->domains[domain];
+	struct mailbox *m = fixture_mailbox(f, domain, live);
 
 	if (m->waiting == 0)
 		return false;
@@ -78,21 +86,22 @@ static inline bool fixture_head(void *user, uint32_t domain,
 
 static inline enum release_sent fixture_send(void *user, uint32_t provider,
 					     uint32_t source, uint32_t domain,
-					     uint32_t batch)
+					     bool live, uint32_t batch)
 {
 	struct fixture *f = user;
-	struct mailbox *m = &f->domains[domain];
+	struct mailbox *m = fixture_mailbox(f, domain, live);
 	uint32_t *free_ones = &f->connections[provider][source];
 	struct release_head h = {0};
 
 	f->offers++;
-	assert_true(fixture_head(f, domain, &h));
+	assert_true(fixture_head(f, domain, live, &h));
 	if (m->pinned != RELEASE_NONE && m->pinned != source) {
 		f->skipped++;
 		m->parked++;
 		m->waiting--;
 		m->pinned = RELEASE_NONE;
-		release_domain_waiting(f->r, domain, m->waiting, f->now_ns);
+		release_domain_waiting(f->r, domain, live, m->waiting,
+				       f->now_ns);
 		return RELEASE_SKIP;
 	}
 	if (*free_ones == 0) {
@@ -102,13 +111,14 @@ static inline enum release_sent fixture_send(void *user, uint32_t provider,
 	if (*free_ones != UINT32_MAX)
 		(*free_ones)--;
 	assert_true(f->sent_count < SENT_MAX);
-	f->sent[f->sent_count++] = (struct sent){
-		f->now_ns, provider, source, domain, batch, h.sender_hash};
+	f->sent[f->sent_count++] =
+		(struct sent){f->now_ns, provider, source,       domain,
+			      batch,     live,     h.sender_hash};
 	m->taken++;
 	m->pinned = RELEASE_NONE;
 	if (m->waiting != UINT32_MAX)
 		m->waiting--;
-	release_domain_waiting(f->r, domain, m->waiting, f->now_ns);
+	release_domain_waiting(f->r, domain, live, m->waiting, f->now_ns);
 	return RELEASE_SENT;
 }
 
@@ -147,7 +157,7 @@ static inline struct fixture *fixture_create(void)
 	f->now_ns = 1000 * NS_PER_S;
 	f->seed = 1;
 	for (uint32_t d = 0; d < DOMAINS_MAX; d++)
-		f->domains[d].pinned = RELEASE_NONE;
+		f->domains[d].pinned = f->live[d].pinned = RELEASE_NONE;
 	memset(f->connections, 0xff, sizeof(f->connections));
 	f->r = release_create(&limits, &ops, f, f->now_ns);
 	assert_non_null(f->r);
@@ -163,9 +173,10 @@ static inline void fixture_destroy(struct fixture *f)
 }
 
 /* Sources 0..sources-1; batches of a minute. */
-static inline void fixture_provider(struct fixture *f, uint32_t provider,
-				    struct pace max, struct pace per_source,
-				    uint32_t sources)
+static inline void fixture_provider_share(struct fixture *f, uint32_t provider,
+					  struct pace max,
+					  struct pace per_source,
+					  uint32_t sources, uint8_t live_share)
 {
 	static struct release_provider_config c;
 
@@ -176,11 +187,19 @@ static inline void fixture_provider(struct fixture *f, uint32_t provider,
 		.batch_interval_ns = 60 * NS_PER_S,
 		.batch_max = 100,
 		.source_count = sources,
+		.live_share = live_share,
 	};
 	for (uint32_t i = 0; i < sources; i++)
 		c.sources[i] = i;
 	assert_int_equal(release_provider_set(f->r, provider, &c, f->now_ns),
 			 0);
+}
+
+static inline void fixture_provider(struct fixture *f, uint32_t provider,
+				    struct pace max, struct pace per_source,
+				    uint32_t sources)
+{
+	fixture_provider_share(f, provider, max, per_source, sources, 0);
 }
 
 static inline void fixture_domain(struct fixture *f, uint32_t domain,
@@ -190,7 +209,14 @@ static inline void fixture_domain(struct fixture *f, uint32_t domain,
 	assert_int_equal(
 		release_domain_set(f->r, domain, provider, pace, f->now_ns), 0);
 	f->domains[domain].waiting = waiting;
-	release_domain_waiting(f->r, domain, waiting, f->now_ns);
+	release_domain_waiting(f->r, domain, false, waiting, f->now_ns);
+}
+
+static inline void fixture_live(struct fixture *f, uint32_t domain,
+				uint32_t waiting)
+{
+	f->live[domain].waiting = waiting;
+	release_domain_waiting(f->r, domain, true, waiting, f->now_ns);
 }
 
 /* Answers for everything sent since `from`: accepted. */

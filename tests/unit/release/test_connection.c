@@ -78,7 +78,7 @@ static void every_ready_connection_carries_a_message(void **state)
 static uint32_t only_domain;
 
 static enum release_sent picky_send(void *user, uint32_t provider,
-				    uint32_t source, uint32_t domain,
+				    uint32_t source, uint32_t domain, bool live,
 				    uint32_t batch)
 {
 	struct fixture *f = user;
@@ -87,7 +87,7 @@ static enum release_sent picky_send(void *user, uint32_t provider,
 		f->offers++;
 		return RELEASE_NO_CONNECTION;
 	}
-	return fixture_send(user, provider, source, domain, batch);
+	return fixture_send(user, provider, source, domain, live, batch);
 }
 
 static void connection_finds_the_domain_it_is_for(void **state)
@@ -201,7 +201,7 @@ static void stale_count_does_not_spin(void **state)
 	(void)state;
 	fixture_provider(f, 0, PACE_UNLIMITED, PACE_UNLIMITED, 1);
 	fixture_domain(f, 0, 0, PACE_UNLIMITED, 0);
-	release_domain_waiting(f->r, 0, 5, f->now_ns);
+	release_domain_waiting(f->r, 0, false, 5, f->now_ns);
 	assert_false(release_step(f->r, f->now_ns, 100));
 	assert_int_equal(f->offers, 0);
 	assert_true(release_next_ns(f->r) == CLOCK_NEVER_NS);

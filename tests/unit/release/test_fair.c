@@ -47,9 +47,10 @@ static void capped_and_held_domains_cost_the_others_nothing(void **state)
 }
 
 /* 20 recipients a message against one: equal in recipients, not messages. */
-static bool wide_head(void *user, uint32_t domain, struct release_head *out)
+static bool wide_head(void *user, uint32_t domain, bool live,
+		      struct release_head *out)
 {
-	bool there = fixture_head(user, domain, out);
+	bool there = fixture_head(user, domain, live, out);
 
 	out->recipients = domain == 0 ? 20 : 1;
 	return there;
@@ -105,7 +106,7 @@ static void senders_to_sources(struct fixture *f, uint8_t *source_of,
 	for (uint32_t i = 0; i < senders; i++) {
 		f->domains[0].sender = 77777 + i * 31ULL;
 		f->domains[0].waiting = 1;
-		release_domain_waiting(f->r, 0, 1, f->now_ns);
+		release_domain_waiting(f->r, 0, false, 1, f->now_ns);
 		fixture_step(f);
 		source_of[i] = (uint8_t)f->sent[f->sent_count - 1].source;
 	}

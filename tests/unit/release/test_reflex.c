@@ -362,8 +362,8 @@ static void unknown_numbers_are_ignored(void **state)
 	release_done(f->r, 0, 0, 1, true, f->now_ns);
 	release_done(f->r, 7, 9, 1, true, f->now_ns);
 	release_connection_ready(f->r, 99, 99);
-	release_domain_waiting(f->r, 1000, 5, f->now_ns);
-	release_domain_waiting(f->r, 999999, 5, f->now_ns);
+	release_domain_waiting(f->r, 1000, false, 5, f->now_ns);
+	release_domain_waiting(f->r, 999999, false, 5, f->now_ns);
 	assert_int_equal(release_path_status(f->r, 7, 0, &st), -2);
 	assert_int_equal(fixture_status(f, 0, 0).state, PATH_OPEN);
 	assert_int_equal(fixture_status(f, 0, 0).in_flight, 0);

@@ -11,9 +11,11 @@
 
 static uint64_t sends;
 
-static bool quick_head(void *user, uint32_t domain, struct release_head *out)
+static bool quick_head(void *user, uint32_t domain, bool live,
+		       struct release_head *out)
 {
 	(void)user;
+	(void)live;
 	out->sender_hash = domain * 7919ULL + sends % 50;
 	out->pinned_source = RELEASE_NONE;
 	out->recipients = 1;
@@ -21,13 +23,14 @@ static bool quick_head(void *user, uint32_t domain, struct release_head *out)
 }
 
 static enum release_sent quick_send(void *user, uint32_t provider,
-				    uint32_t source, uint32_t domain,
+				    uint32_t source, uint32_t domain, bool live,
 				    uint32_t batch)
 {
 	(void)user;
 	(void)provider;
 	(void)source;
 	(void)domain;
+	(void)live;
 	(void)batch;
 	sends++;
 	return RELEASE_SENT;
@@ -58,7 +61,7 @@ static double ns_per_send(uint32_t providers, uint32_t sources,
 		assert_int_equal(release_domain_set(f->r, d, d % providers,
 						    PACE_UNLIMITED, f->now_ns),
 				 0);
-		release_domain_waiting(f->r, d, 1000000, f->now_ns);
+		release_domain_waiting(f->r, d, false, 1000000, f->now_ns);
 	}
 	sends = 0;
 	start = seconds();
