@@ -192,6 +192,8 @@ bool queue_find(struct queue *q, uint64_t id,
 		void *user);
 /* Domain of a recipient; QUEUE_NONE if there is no such one. */
 uint32_t queue_rcpt_domain(const struct queue *q, uint64_t id, uint32_t rcpt);
+/* enum rcpt_state of a recipient; 0 if there is no such one. */
+uint8_t queue_rcpt_state(const struct queue *q, uint64_t id, uint32_t rcpt);
 /* Attempts charged so far; 0 if there is no such recipient. */
 uint8_t queue_attempts(const struct queue *q, uint64_t id, uint32_t rcpt);
 /* Domain of the sender; "" for the null sender, NULL without the message. */

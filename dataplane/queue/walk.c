@@ -125,6 +125,15 @@ uint32_t queue_rcpt_domain(const struct queue *q, uint64_t id, uint32_t rcpt)
 	return n == NODE_NONE ? QUEUE_NONE : queue_node(q, n)->domain;
 }
 
+uint8_t queue_rcpt_state(const struct queue *q, uint64_t id, uint32_t rcpt)
+{
+	uint32_t n;
+
+	MAGIC_CHECK(q, QUEUE_MAGIC);
+	n = queue_rcpt_node(q, id, rcpt);
+	return n == NODE_NONE ? 0 : queue_node(q, n)->state;
+}
+
 uint8_t queue_attempts(const struct queue *q, uint64_t id, uint32_t rcpt)
 {
 	uint32_t n;

@@ -20,6 +20,7 @@
 #include "sluice/release.h"
 #include "sluice/role.h"
 #include "sluiced/engine.h"
+#include "sluiced/reaction.h"
 #include "spool/spool.h"
 
 #define ENGINE_MAGIC  0x736c7563u
@@ -40,8 +41,13 @@ struct provider {
 	uint32_t refusal_s;             /* when; 0 = none */
 	uint8_t refusal_class;
 	uint32_t refusal_source;
+	uint64_t lists; /* that it has refused us by */
+	struct reaction_content content;
 	struct block *blocks; /* by source, then as a whole; NULL = never */
 };
+
+#define TEXT_FACTS      64
+#define TEXT_FACT_LIMIT 3
 
 /* Same unknown text for several recipients of a batch: a path fact. */
 struct text_fact {
@@ -50,9 +56,15 @@ struct text_fact {
 	uint32_t count;
 	uint32_t provider;
 	uint32_t source;
+	struct text_fact_rcpt {
+		uint64_t id;
+		uint32_t rcpt;
+		uint8_t attempts; /* before it was refused */
+	} rcpts[TEXT_FACT_LIMIT - 1];
 };
-#define TEXT_FACTS      64
-#define TEXT_FACT_LIMIT 3
+
+#define LISTS_MAX  64 /* bits of provider.lists */
+#define LIST_BYTES 64
 
 struct late_outcome; /* outcomes.c */
 struct reach;        /* a domain that cannot be reached; reach.c */
@@ -95,6 +107,8 @@ struct engine {
 	uint32_t hold_next OWNED_BY(role_queue);
 	struct text_fact facts[TEXT_FACTS] OWNED_BY(role_queue);
 	uint32_t fact_next OWNED_BY(role_queue);
+	char lists[LISTS_MAX][LIST_BYTES] OWNED_BY(role_queue);
+	uint32_t list_count OWNED_BY(role_queue);
 	struct reach *reach OWNED_BY(role_queue);
 	uint32_t *reach_of OWNED_BY(role_queue); /* by domain: index + 1 */
 	uint32_t reach_count OWNED_BY(role_queue);
@@ -157,11 +171,13 @@ void reach_second(struct engine *en, uint32_t now_s)
 	RUNS_ON(role_queue, role_spool);
 void reach_destroy(struct engine *en);
 
-/* results.c */
+/* attempts.c */
 int results_create(struct engine *en);
 void results_destroy(struct engine *en);
 void result_attempt(void *user, uint64_t id, const uint32_t *rcpts,
 		    uint32_t count, uint32_t source, uint64_t token);
+
+/* results.c, refusals.c */
 void result_done(void *user, uint32_t provider, uint32_t source, uint64_t id,
 		 uint32_t batch, const struct delivery_result *results,
 		 uint32_t count);
@@ -179,13 +195,29 @@ void engine_broken(struct engine *en, int rc, const char *what);
 bool outcomes_step(struct engine *en) RUNS_ON(role_spool);
 void outcomes_destroy(struct engine *en) RUNS_ON(role_spool);
 
-/* reflex.c. False: nothing could be stopped, the recipient has to be held. */
-bool reflex_apply(struct engine *en, uint32_t provider, uint32_t source,
-		  uint32_t batch, uint64_t id, const struct verdict *v,
-		  uint8_t reflex) RUNS_ON(role_queue, role_spool);
-void reflex_unknown_text(struct engine *en, uint32_t provider, uint32_t source,
-			 uint32_t batch, const char *text, uint32_t len)
-	RUNS_ON(role_queue);
+/* reflex.c: what was refused, and where. */
+struct reflex_on {
+	uint32_t provider;
+	uint32_t source;
+	uint32_t batch;
+	uint32_t domain; /* QUEUE_NONE: not known */
+	uint64_t id;     /* 0: the connection as such */
+	uint32_t rcpt;
+	uint8_t attempts; /* charged before */
+	const char *text;
+	uint32_t text_len;
+};
+/* False: nothing could be stopped, the recipient has to be held. */
+bool reflex_apply(struct engine *en, const struct reflex_on *on,
+		  const struct verdict *v, uint8_t reflex)
+	RUNS_ON(role_queue, role_spool);
+/* True: the same text came for several recipients of the batch. The path is
+ * stopped, and the recipient goes back to its place. */
+bool reflex_unknown_text(struct engine *en, const struct reflex_on *on)
+	RUNS_ON(role_queue, role_spool);
+/* `refusals` of the `rcpts` were refused for their content. */
+void reflex_content(struct engine *en, uint32_t provider, uint32_t rcpts,
+		    uint32_t refusals) RUNS_ON(role_queue, role_spool);
 
 /* holds.c. -EAGAIN: the journal has no room now. `done` (may be NULL) when it
  * is durable; it will be called if *number was set, also after an error. */
