@@ -4,8 +4,9 @@
  *
  * Called by the owner (an operator's hold, the reflex, notes at recovery).
  * Role: queue. Bound: a hold on providers, domains or everything: the number
- * of domains, no message is touched; another: one pass over all recipients
- * when it comes and when it goes. Errors: -ENOMEM, -EINVAL, -ENOENT.
+ * of domains, no message is touched; another: one pass over all recipients, in
+ * slices, when it comes and when it goes (hold_review.c). Errors: -ENOMEM,
+ * -EINVAL, -ENOENT.
  *
  * A hold over a domain is a count in the domain. Another is a mark on each
  * recipient that would wait; it is set whenever a recipient begins to wait, so
@@ -58,44 +59,16 @@ bool queue_hold_matches(const struct queue *q, uint32_t n)
 {
 	struct node *node = queue_node(q, n);
 	uint8_t state = node->state;
-	bool held = false;
+	bool held;
 
+	if (q->rcpt_holds == 0)
+		return false;
 	/* it is about to wait: that is what `state` terms shall see */
 	if (state == 0)
 		node->state = RCPT_WAITING;
-	for (uint32_t i = 0; i < q->hold_count && !held; i++) {
-		const struct selection *s = q->holds[i].selection;
-		held = !queue_match_is_scope(s) &&
-		       queue_match(q, s, n, q->now_s) != MATCH_NO;
-	}
+	held = queue_hold_index_match(q, n);
 	node->state = state;
 	return held;
-}
-
-static void rcpts_review(struct queue *q, const struct message *m)
-{
-	for (uint32_t i = 0; i < m->rcpt_count; i++) {
-		struct node *node = queue_node(q, m->first + i);
-		bool held = q->rcpt_holds > 0 &&
-			    !rcpt_state_is_done(node->state) &&
-			    queue_hold_matches(q, m->first + i);
-		if (held == ((node->marks & MARK_STANDING) != 0))
-			continue;
-		node->marks ^= MARK_STANDING;
-		if (node->state == RCPT_WAITING ||
-		    (node->state == RCPT_HELD && !(node->marks & MARK_CUSTODY)))
-			queue_place_settle(q, m->first + i, false);
-	}
-}
-
-/* A hold came or went: all recipients are asked anew. */
-static void review_all(struct queue *q)
-{
-	for (uint32_t slot = 0; slot < q->messages.used; slot++) {
-		const struct message *m = queue_message(q, slot);
-		if (m->id != 0)
-			rcpts_review(q, m);
-	}
 }
 
 static void scope_review(struct queue *q, const struct selection *s, bool added,
@@ -152,7 +125,8 @@ int queue_hold_add(struct queue *q, uint32_t number, struct selection *s,
 	copy = strdup(reason);
 	if (copy == NULL ||
 	    !queue_array_room(q, &q->holds, &q->hold_room, q->hold_count + 1,
-			      sizeof(*q->holds))) {
+			      sizeof(*q->holds)) ||
+	    (!queue_match_is_scope(s) && queue_hold_index_add(q, s) != 0)) {
 		free(copy);
 		return -ENOMEM;
 	}
@@ -162,12 +136,13 @@ int queue_hold_add(struct queue *q, uint32_t number, struct selection *s,
 		.since_s = since_s,
 		.selection = s,
 		.reason = copy,
+		.hash = queue_hold_hash(s),
 	};
 	if (queue_match_is_scope(s)) {
 		scope_review(q, s, true, since_s);
 	} else {
 		q->rcpt_holds++;
-		review_all(q);
+		queue_review_begin(q);
 	}
 	queue_tell_waiting(q);
 	return 0;
@@ -190,7 +165,8 @@ int queue_hold_remove(struct queue *q, uint32_t number)
 		scope_review(q, gone.selection, false, 0);
 	} else {
 		q->rcpt_holds--;
-		review_all(q);
+		queue_hold_index_remove(q, gone.selection);
+		queue_review_begin(q);
 	}
 	selection_destroy(&gone.selection);
 	free(gone.reason);
@@ -200,9 +176,12 @@ int queue_hold_remove(struct queue *q, uint32_t number)
 
 uint32_t queue_hold_find(const struct queue *q, const struct selection *s)
 {
+	uint64_t hash = queue_hold_hash(s);
+
 	MAGIC_CHECK(q, QUEUE_MAGIC);
 	for (uint32_t i = 0; i < q->hold_count; i++) {
-		if (selection_equal(q->holds[i].selection, s))
+		if (q->holds[i].hash == hash &&
+		    selection_equal(q->holds[i].selection, s))
 			return q->holds[i].number;
 	}
 	return 0;

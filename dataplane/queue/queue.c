@@ -94,6 +94,8 @@ void queue_destroy(struct queue **qp)
 	free(q->dirty);
 	free(q->parks);
 	free(q->holds);
+	free(q->hold_keys);
+	free(q->hold_others);
 	free(q->doubts);
 	free(q->doubt_table);
 	q->magic = 0;

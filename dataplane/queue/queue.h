@@ -148,10 +148,14 @@ struct queue_hold {
 	uint32_t since_s;
 	struct selection *selection; /* owned by the queue */
 	char *reason;                /* owned by the queue */
+	uint64_t hash;               /* of the selection */
 };
 int queue_hold_add(struct queue *q, uint32_t number, struct selection *s,
 		   const char *reason, uint32_t since_s);
 int queue_hold_remove(struct queue *q, uint32_t number);
+/* A hold that names recipients counts at once; in counts and lists it shows
+ * as all have been asked. Call in every turn while it returns true. */
+bool queue_review_step(struct queue *q, uint32_t slice);
 /* Number of the hold with the same selection; 0 if none. */
 uint32_t queue_hold_find(const struct queue *q, const struct selection *s);
 uint32_t queue_hold_count(const struct queue *q);

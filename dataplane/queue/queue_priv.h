@@ -171,6 +171,12 @@ struct park_list {
 	uint32_t sentinel;
 };
 
+/* Sorted by key; see hold_index.c. */
+struct hold_key {
+	uint64_t key;
+	const struct selection *selection;
+};
+
 struct queue {
 	uint32_t magic;
 	uint32_t now_s; /* latest time heard of */
@@ -199,7 +205,13 @@ struct queue {
 	struct queue_doubt *doubts;
 	uint32_t *doubt_table; /* index + 1, by id and recipient */
 	uint32_t doubt_count, doubt_room, doubt_table_room;
-	uint32_t rcpt_holds; /* holds that are matched per recipient */
+	uint32_t rcpt_holds;        /* holds that are matched per recipient */
+	struct hold_key *hold_keys; /* of those that name ids or senders */
+	uint32_t hold_key_count, hold_key_room;
+	const struct selection **hold_others; /* the rest of them */
+	uint32_t hold_other_count, hold_other_room;
+	bool reviewing; /* a hold came or went: hold_review.c */
+	uint32_t review_next;
 	struct tally tally;
 	uint64_t extra_bytes; /* arrays beside the pools */
 };
@@ -325,6 +337,20 @@ uint8_t queue_effective_state(const struct queue *q, const struct node *node);
 /* hold.c */
 void queue_hold_domain(struct queue *q, struct queue_domain *d);
 bool queue_hold_matches(const struct queue *q, uint32_t n);
+
+/* hold_index.c */
+int queue_hold_index_add(struct queue *q, const struct selection *s);
+void queue_hold_index_remove(struct queue *q, const struct selection *s);
+bool queue_hold_index_match(const struct queue *q, uint32_t n);
+uint64_t queue_hold_hash(const struct selection *s);
+
+/* hold_review.c */
+void queue_review_begin(struct queue *q);
+/* The first head that no hold keeps back, while a review goes on. */
+uint32_t queue_review_head(struct queue *q, struct queue_domain *d, bool live,
+			   uint32_t (*first)(struct queue *q,
+					     struct queue_domain *d,
+					     bool live));
 
 /* doubt.c */
 int queue_doubt_add(struct queue *q, const struct queue_doubt *doubt);

@@ -15,30 +15,37 @@
 
 #include "queue_priv.h"
 
+static uint32_t head_first(struct queue *q, struct queue_domain *d, bool live)
+{
+	uint32_t n = queue_node(q, d->flows[live].front)->next;
+
+	return n != d->flows[live].front ? n : queue_order_head(q, d, live);
+}
+
 static uint32_t head_node(struct queue *q, uint32_t domain, bool live)
 {
 	struct queue_domain *d;
-	uint32_t n;
 
 	if (domain >= q->domains.used)
 		return NODE_NONE;
 	d = queue_domain_at(q, domain);
 	if (d->holds > 0)
 		return NODE_NONE;
-	n = queue_node(q, d->flows[live].front)->next;
-	if (n != d->flows[live].front)
-		return n;
-	return queue_order_head(q, d, live);
+	if (!q->reviewing)
+		return head_first(q, d, live);
+	return queue_review_head(q, d, live, head_first);
 }
 
 static bool goes_along(const struct queue *q, const struct node *head,
-		       uint32_t provider, const struct node *node)
+		       uint32_t provider, uint32_t n)
 {
+	const struct node *node = queue_node(q, n);
 	const struct queue_provider *p;
 	const struct queue_domain *d;
 
 	if (node->state != RCPT_WAITING || (node->marks & MARK_PARKED) ||
-	    node->pinned != head->pinned)
+	    node->pinned != head->pinned ||
+	    (q->reviewing && queue_hold_matches(q, n)))
 		return false;
 	if (node->domain == head->domain)
 		return true;
@@ -68,7 +75,7 @@ static uint32_t transaction(const struct queue *q, uint32_t head,
 	uint32_t n = head;
 
 	do {
-		if (goes_along(q, h, provider, queue_node(q, n))) {
+		if (goes_along(q, h, provider, n)) {
 			if (nodes != NULL)
 				nodes[count] = n;
 			count++;
@@ -88,6 +95,7 @@ bool queue_head(struct queue *q, uint32_t domain, bool live,
 
 	MAGIC_CHECK(q, QUEUE_MAGIC);
 	n = head_node(q, domain, live);
+	queue_tell_waiting(q); /* a review may have moved some */
 	if (n == NODE_NONE)
 		return false;
 	node = queue_node(q, n);
@@ -123,6 +131,7 @@ int queue_take(struct queue *q, uint32_t domain, bool live, uint32_t now_s,
 	MAGIC_CHECK(q, QUEUE_MAGIC);
 	queue_now(q, now_s);
 	head = head_node(q, domain, live);
+	queue_tell_waiting(q);
 	if (head == NODE_NONE)
 		return -ENOENT;
 	m = queue_message(q, queue_node(q, head)->message);
@@ -147,6 +156,7 @@ int queue_park(struct queue *q, uint32_t domain, bool live, uint32_t source)
 
 	MAGIC_CHECK(q, QUEUE_MAGIC);
 	n = head_node(q, domain, live);
+	queue_tell_waiting(q);
 	if (n == NODE_NONE)
 		return -ENOENT;
 	res = queue_place_parked(q, n, source);

@@ -21,7 +21,8 @@
 #include "sluiced/publish.h"
 #include "sluiced/recovery.h"
 
-#define RELEASE_BUDGET 256 /* messages per turn */
+#define RELEASE_BUDGET 256   /* messages per turn */
+#define REVIEW_SLICE   16384 /* messages a new hold looks at per turn */
 #define WAIT_MAX_NS    (250 * NS_PER_MS)
 #define IMPORT_WINDOW  4096
 #define DOMAINS_MAX    (1u << 20)
@@ -420,6 +421,7 @@ int engine_step(struct engine *en)
 	if (!busy)
 		busy = release_step(en->release, clock_monotonic_ns(),
 				    RELEASE_BUDGET);
+	busy |= queue_review_step(en->queue, REVIEW_SLICE);
 	busy |= command_step(en->command);
 	import_step(en->import);
 	listener_step(en->listener);

@@ -214,6 +214,136 @@ static void selection_of_ids_and_states(void **state)
 	fixture_destroy(f);
 }
 
+#define MANY 200000u
+
+static uint64_t store_from(struct fixture *f, const char *sender,
+			   uint32_t count)
+{
+	static const char *const domains[] = {"a.test", "a.test"};
+	struct fixture_message m = {
+		.sender = sender, .count = count, .domains = domains};
+
+	return fixture_store(f, &m);
+}
+
+/* More messages than a hold looks at when it comes: it counts at once all the
+ * same, for heads and for those who would go along; and so does its end. */
+static void hold_of_a_sender_counts_before_all_have_been_asked(void **state)
+{
+	struct fixture *f = fixture_create(1);
+	static struct queue_taken t;
+	struct queue_counts c;
+	uint32_t steps = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < MANY; i++)
+		store_from(f, i < 150000 ? "bad.test" : "good.test", 1);
+	store_from(f, "bad.test", 2);
+	hold(f, 1, "{\"sender_domain\":[\"bad.test\"]}");
+	queue_counts(f->q, &c);
+	assert_true(c.held > 0 && c.held < 150000); /* not all seen yet */
+	/* 64 heads per look; then those behind them */
+	for (uint32_t i = 0; i < 3000; i++) {
+		if (queue_take(f->q, 0, false, f->now_s, &t) != 0)
+			continue;
+		assert_string_equal(queue_sender_domain(f->q, t.id),
+				    "good.test");
+	}
+	while (queue_review_step(f->q, 1000))
+		assert_true(++steps < 1000);
+	queue_counts(f->q, &c);
+	assert_int_equal(c.held, 150002);
+	assert_int_equal(fixture_waiting_of(f, "a.test"), c.waiting);
+	assert_int_equal(queue_hold_remove(f->q, 1), 0);
+	while (queue_review_step(f->q, 1000))
+		;
+	queue_counts(f->q, &c);
+	assert_int_equal(c.held, 0);
+	assert_int_equal(fixture_waiting_of(f, "a.test"), c.waiting);
+	fixture_destroy(f);
+}
+
+/* A recipient that a hold names does not go along with one that it does not. */
+static void held_recipient_does_not_go_along_during_a_review(void **state)
+{
+	struct fixture *f = fixture_create(1);
+	static struct queue_taken t;
+	uint64_t last;
+
+	(void)state;
+	for (uint32_t i = 0; i < 100000; i++) {
+		store_from(f, "x.test", 1);
+		assert_int_equal(queue_take(f->q, 0, false, f->now_s, &t), 0);
+	}
+	last = store_from(f, "x.test", 2);
+	hold(f, 1, "{\"recipient\":[\"u0@a.test\"],\"newer\":\"1d\"}");
+	assert_int_equal(queue_take(f->q, 0, false, f->now_s, &t), 0);
+	assert_int_equal(t.id, last);
+	assert_int_equal(t.rcpt_count, 1);
+	assert_int_equal(t.rcpts[0], 1);
+	fixture_destroy(f);
+}
+
+/* Thousands of holds, as the reflex makes them: each finds its own mail, new
+ * mail too, and is found again; one more term still counts. */
+static void thousands_of_sender_holds_are_found_by_hash(void **state)
+{
+	struct fixture *f = fixture_create(1);
+	struct selection *s;
+	char text[100], sender[32];
+
+	(void)state;
+	for (uint32_t i = 0; i < 3000; i++) {
+		snprintf(text, sizeof(text),
+			 "{\"provider\":[\"%s\"],\"sender_domain\":"
+			 "[\"s%u.test\"]}",
+			 i % 3 ? "p0" : "p1", i);
+		hold(f, i + 1, text);
+		s = fixture_selection(text);
+		assert_int_equal(queue_hold_find(f->q, s), i + 1);
+		selection_destroy(&s);
+	}
+	for (uint32_t i = 0; i < 6000; i++) {
+		uint32_t before = i > 0 ? fixture_waiting_of(f, "a.test") : 0;
+
+		snprintf(sender, sizeof(sender), "s%u.test", i);
+		store_from(f, sender, 1);
+		assert_int_equal(fixture_waiting_of(f, "a.test") - before,
+				 i >= 3000 || i % 3 == 0);
+	}
+	for (uint32_t i = 0; i < 3000; i++)
+		assert_int_equal(queue_hold_remove(f->q, i + 1), 0);
+	assert_int_equal(fixture_waiting_of(f, "a.test"), 6000);
+	fixture_destroy(f);
+}
+
+/* By id, by full address, with a wildcard: each its way through the index. */
+static void holds_by_id_address_and_wildcard_are_found(void **state)
+{
+	static const char *const holds[] = {
+		"{\"id\":[\"0000000000000002\"]}",
+		"{\"sender\":[\"s@one.test\"]}",
+		"{\"sender_domain\":[\"*.below.test\"]}",
+		"{\"sender_domain\":[\"two.test\"],\"larger\":\"1MiB\"}"};
+	struct fixture *f = fixture_create(1);
+
+	(void)state;
+	for (uint32_t i = 0; i < 4; i++)
+		hold(f, i + 1, holds[i]);
+	store_from(f, "none.test", 1);
+	assert_int_equal(fixture_waiting_of(f, "a.test"), 1);
+	store_from(f, "none.test", 1); /* id 2 */
+	store_from(f, "one.test", 1);
+	store_from(f, "x.below.test", 1);
+	assert_int_equal(fixture_waiting_of(f, "a.test"), 1);
+	store_from(f, "two.test", 1); /* not larger */
+	assert_int_equal(fixture_waiting_of(f, "a.test"), 2);
+	for (uint32_t i = 0; i < 4; i++)
+		assert_int_equal(queue_hold_remove(f->q, i + 1), 0);
+	assert_int_equal(fixture_waiting_of(f, "a.test"), 5);
+	fixture_destroy(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -226,6 +356,12 @@ int main(void)
 		cmocka_unit_test(provider_hold_follows_the_domain),
 		cmocka_unit_test(address_terms_match_by_hash_and_say_so),
 		cmocka_unit_test(selection_of_ids_and_states),
+		cmocka_unit_test(
+			hold_of_a_sender_counts_before_all_have_been_asked),
+		cmocka_unit_test(
+			held_recipient_does_not_go_along_during_a_review),
+		cmocka_unit_test(thousands_of_sender_holds_are_found_by_hash),
+		cmocka_unit_test(holds_by_id_address_and_wildcard_are_found),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
