@@ -76,6 +76,22 @@ void print_json(const char *schema, json_t *j);
 /* For a terminal: control characters become '?'. */
 void print_safe(const char *s, size_t max);
 
+/* verbs_act.c: what the verbs that act share. 0, or a sysexits code, said. */
+int act_reason_missing(const struct cli *cli);
+/* verb, selection or hold, reason, dry_run. */
+json_t *act_request(struct cli *cli, const char *verb);
+/* Says what patterns gave up on, if any. */
+void gave_up_print(const json_t *done);
+/* verbs_change.c. Asks for the count to be typed, unless --yes or --dry-run;
+ * `request` is asked dry for it, and cli->limit is what was confirmed. */
+int act_confirm(struct cli *cli, const char *verb, json_t *(*request)(void *),
+		void *user, bool *nothing);
+/* "purged 3 recipients of 2 messages", and what was left alone. */
+void act_totals_print(const struct cli *cli, const char *would, const char *did,
+		      const json_t *done);
+
+int verb_purge(struct cli *cli);
+int verb_requeue(struct cli *cli);
 int verb_status(struct cli *cli);
 int verb_providers(struct cli *cli);
 int verb_sources(struct cli *cli);

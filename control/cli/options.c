@@ -52,9 +52,16 @@ static const struct option options[] = {
 	{"source", required_argument, NULL, OPT_LIST},
 	{"state", required_argument, NULL, OPT_LIST},
 	{"id", required_argument, NULL, OPT_LIST},
+	{"account", required_argument, NULL, OPT_LIST},
+	{"client-ip", required_argument, NULL, OPT_LIST},
+	{"subject", required_argument, NULL, OPT_LIST},
+	{"header", required_argument, NULL, OPT_LIST},
+	{"fingerprint", required_argument, NULL, OPT_LIST},
+	{"score", required_argument, NULL, OPT_LIST},
 	{"older", required_argument, NULL, OPT_SINGLE},
 	{"newer", required_argument, NULL, OPT_SINGLE},
 	{"larger", required_argument, NULL, OPT_SINGLE},
+	{"smaller", required_argument, NULL, OPT_SINGLE},
 	{NULL, 0, NULL, 0}};
 
 void cli_usage(const struct cli_verb *v, bool to_stdout)
@@ -63,11 +70,18 @@ void cli_usage(const struct cli_verb *v, bool to_stdout)
 
 	fprintf(f, "usage: sluice %s %s\n  %s\n", v->name, v->usage, v->help);
 	if (v->selects)
-		fputs("selection: --provider P --domain D --sender A "
-		      "--sender-domain D\n  --recipient A --source S --state "
-		      "waiting|deferred|held|needs-decision|in-flight\n  --id "
-		      "ID --older 2h --newer 1d --larger 1MiB, or --all\n  "
-		      "an option given twice: either value matches\n",
+		fputs("selection, all that are given must match; one given "
+		      "twice: either value does\n"
+		      "  --provider P --domain D --sender A --sender-domain D "
+		      "--recipient A --source S\n"
+		      "  --account USER --client-ip ADDRESS[/BITS] "
+		      "--subject REGEX --header 'NAME: REGEX'\n"
+		      "  --state waiting|deferred|held|needs-decision|"
+		      "in-flight|failed|expired\n"
+		      "  --id ID --older 2h --newer 1d --larger 1MiB "
+		      "--smaller 4KiB, or --all\n"
+		      "  What failed or expired is found by --state or --id "
+		      "only. REGEX: PCRE2, in any case.\n",
 		      f);
 }
 

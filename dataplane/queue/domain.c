@@ -197,15 +197,22 @@ uint32_t queue_domain_provider(const struct queue *q, uint32_t domain)
 	return queue_domain_at(q, domain)->provider;
 }
 
-/* Only what is still ours moves: outcomes stay with the provider that gave
- * them. */
+/* Only what is in custody moves: final outcomes stay with the provider that
+ * gave them. */
+static bool state_moves(uint32_t s)
+{
+	return s <= RCPT_IN_FLIGHT || rcpt_state_is_kept((uint8_t)s);
+}
+
 static void tally_give(struct queue_provider *from, struct queue_provider *to,
 		       const struct queue_domain *d)
 {
 	const struct tally *t = &d->tally;
 
 	sluice_assert(to != NULL);
-	for (uint32_t s = RCPT_WAITING; s <= RCPT_IN_FLIGHT; s++) {
+	for (uint32_t s = RCPT_WAITING; s <= RCPT_EXPORTED; s++) {
+		if (!state_moves(s))
+			continue;
 		if (from != NULL)
 			from->tally.by_state[s] -= t->by_state[s];
 		to->tally.by_state[s] += t->by_state[s];

@@ -130,8 +130,9 @@ uint32_t queue_hold_count(const struct queue *q);
 const struct queue_hold *queue_hold_at(const struct queue *q, uint32_t i);
 
 /* Walking a selection in slices, so that a big one does not stall the loop.
- * Sender and recipient terms match by hash: `exact` says whether the caller
- * has to confirm by the envelope. */
+ * Sender and recipient terms match by hash, those on what only the record has
+ * match anything: `exact` says whether the caller has to confirm. Without a
+ * `state` term failed and expired recipients are found by `id` only. */
 struct queue_cursor {
 	uint64_t next_id;
 };
@@ -162,6 +163,8 @@ bool queue_walk(struct queue *q, struct queue_cursor *c,
 bool queue_find(struct queue *q, uint64_t id,
 		void (*each)(void *user, const struct queue_entry *e),
 		void *user);
+/* State of a recipient as placed (no hold considered); 0 if there is none. */
+uint8_t queue_state(const struct queue *q, uint64_t id, uint32_t rcpt);
 /* Attempts charged so far; 0 if there is no such recipient. */
 uint8_t queue_attempts(const struct queue *q, uint64_t id, uint32_t rcpt);
 /* Domain of the sender; "" for the null sender, NULL without the message. */
@@ -183,13 +186,16 @@ uint32_t queue_doubt_count(const struct queue *q);
 const struct queue_doubt *queue_doubt_at(const struct queue *q, uint32_t i);
 
 struct queue_counts {
-	/* Still ours. Of a provider or domain `messages` = `recipients`: each
-	 * is a message there. What a hold over the domain keeps back counts
-	 * as held. Outcomes count since create. */
+	/* In custody: `messages`, with those of which only failed or expired
+	 * recipients are left; `recipients`, those that are still to be sent.
+	 * Of a provider or domain `messages` = `recipients`: each is a message
+	 * there. What a hold over the domain keeps back counts as held. Of the
+	 * outcomes `failed` and `expired` count what is kept, the others
+	 * count since create. */
 	uint64_t messages, recipients;
 	uint64_t waiting, deferred, held, needs_decision, in_flight;
 	uint64_t delivered, failed, expired, purged, other_done;
-	uint32_t oldest_arrival_s; /* of what is still ours (at most 1 h
+	uint32_t oldest_arrival_s; /* of what is to be sent (at most 1 h
 				    * too old); 0 = none */
 	uint32_t next_due_s;       /* of deferred ones; 0 = none */
 };

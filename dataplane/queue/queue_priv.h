@@ -62,7 +62,7 @@ struct message {
 	uint64_t content_bytes : 40;
 	uint64_t flags : 12;
 	uint64_t rcpt_count : 17;
-	uint64_t remaining : 17; /* recipients that are still ours */
+	uint64_t remaining : 17; /* recipients in custody, kept ones too */
 	uint64_t spare : 2;
 	uint32_t segment;
 	uint32_t record_bytes_div8;
@@ -259,7 +259,10 @@ int queue_place_deferred(struct queue *q, uint32_t n, uint32_t due_s);
 void queue_place_in_flight(struct queue *q, uint32_t n, uint32_t when_s);
 void queue_place_needs_decision(struct queue *q, uint32_t n);
 int queue_place_parked(struct queue *q, uint32_t n, uint32_t source);
-/* An outcome; true if it was the last recipient: the message is gone. */
+/* A failed or expired one starts afresh. -ENOMEM: it stays as it is. */
+int queue_place_revive(struct queue *q, uint32_t n);
+/* An outcome; true if it was the last recipient: the message is gone. One that
+ * is kept (failed, expired) is none of those that end a message. */
 bool queue_place_done(struct queue *q, uint32_t n, uint8_t state);
 void queue_tally_move(struct queue *q, const struct queue_domain *d,
 		      uint8_t from, uint8_t to);
@@ -286,7 +289,7 @@ int queue_defer_room(struct queue *q, struct queue_domain *d, uint32_t due_s,
 		     uint32_t *sentinel);
 
 /* match.c */
-enum match { MATCH_NO, MATCH_BY_HASH, MATCH_EXACT };
+enum match { MATCH_NO, MATCH_MAYBE, MATCH_EXACT };
 enum match queue_match(const struct queue *q, const struct selection *s,
 		       uint32_t n, uint32_t now_s);
 bool queue_match_is_scope(const struct selection *s);

@@ -116,6 +116,15 @@ bool queue_find(struct queue *q, uint64_t id,
 	return true;
 }
 
+uint8_t queue_state(const struct queue *q, uint64_t id, uint32_t rcpt)
+{
+	uint32_t n;
+
+	MAGIC_CHECK(q, QUEUE_MAGIC);
+	n = queue_rcpt_node(q, id, rcpt);
+	return n == NODE_NONE ? 0 : queue_node(q, n)->state;
+}
+
 uint8_t queue_attempts(const struct queue *q, uint64_t id, uint32_t rcpt)
 {
 	uint32_t n;

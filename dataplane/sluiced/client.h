@@ -83,6 +83,8 @@ void verb_count(struct client *c, json_t *request);
 void verb_show(struct client *c, json_t *request);
 void verb_hold(struct client *c, json_t *request);
 void verb_release(struct client *c, json_t *request);
+void verb_purge(struct client *c, json_t *request);
+void verb_requeue(struct client *c, json_t *request);
 void verb_recovered(struct client *c, json_t *request);
 void verb_tail(struct client *c, json_t *request);
 void verb_import(struct client *c, json_t *request);

@@ -69,23 +69,6 @@ static json_t *text_json(struct text t)
 	return json_bytes(t.data ? t.data : "", t.len);
 }
 
-static json_t *header_json(const struct head_read *h)
-{
-	const char *content, *end;
-	size_t have;
-
-	if (h->record.content_offset >= h->have)
-		return json_string("");
-	content = h->buf + h->record.content_offset;
-	have = h->have - h->record.content_offset;
-	if (have > h->record.content_bytes)
-		have = h->record.content_bytes;
-	end = memmem(content, have, "\r\n\r\n", 4);
-	if (end != NULL)
-		have = (size_t)(end - content) + 2;
-	return json_bytes(content, have);
-}
-
 static json_t *message_json(const struct show_task *t)
 {
 	const struct spool_record *r = &t->head.record;
@@ -104,7 +87,7 @@ static json_t *message_json(const struct show_task *t)
 	json_object_set_new(j, "segment", json_integer(t->place.segment));
 	json_object_set_new(j, "offset",
 			    json_integer((json_int_t)t->place.offset));
-	json_object_set_new(j, "header", header_json(&t->head));
+	json_object_set_new(j, "header", text_json(head_read_header(&t->head)));
 	return j;
 }
 

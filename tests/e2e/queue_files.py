@@ -92,7 +92,8 @@ class QueueDirectory:
         p.chmod(mode)
         return p
 
-    def message(self, sender, recipients, body, header=b"", queue="deferred"):
+    def message(self, sender, recipients, body, header=b"", queue="deferred",
+                attributes=()):
         """Queues a good message; returns its name. Addresses as on the wire:
         a queue file has them without the quotes."""
         self.count += 1
@@ -100,7 +101,8 @@ class QueueDirectory:
         name = f"{0xA0000000 + self.count:X}"
         content = (b"X-Sluice-Bench: " + mark.encode() + b"\n" + header + body)
         self.raw(name, queue_file(unquoted(sender),
-                                  [unquoted(r) for r in recipients], content),
+                                  [unquoted(r) for r in recipients], content,
+                                  attributes=attributes),
                  queue)
         for r in recipients:
             self.lines.append(ledger_line(mark, sender, r, content))

@@ -162,7 +162,7 @@ static void lifetime_begins_at_the_first_release(void **state)
 	assert_true(t.first_release_s != 0);
 	defer(f, id, DAY_S);
 	assert_int_equal(tick(f), 1);
-	assert_int_equal(f->done_id, id);
+	assert_int_equal(queue_state(f->q, id, 0), RCPT_EXPIRED);
 	fixture_destroy(f);
 }
 

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Verbs that act on a selection, and what tells of them afterwards."""
+
+import os
+import pty
+import select
+
+from harness import (Sluiced, case, check, configuration, equal, free_port,
+                     main, wait_for)
+from queue_files import QueueDirectory
+from scripted import Scripted
+
+RETRY = "retry: {first: 1h, max: 4h}\n"
+
+
+def started(rig, extra=RETRY, **kw):
+    port = free_port()
+    s = Sluiced(rig, configuration(rig, route=f"127.0.2.1:{port}",
+                                   extra=extra, **kw))
+    s.start()
+    return s, Scripted("127.0.2.1", port)
+
+
+def totals(s):
+    return s.status()["totals"]
+
+
+def count(s, *selection):
+    c = s.json("count", *selection)[0]
+    return c["messages"], c["recipients"]
+
+
+def queue(rig, recipients, name="pq"):
+    """One message for each group of recipients, imported by the caller."""
+    q = QueueDirectory(rig.dir / name)
+    for n, group in enumerate(recipients):
+        q.message(b"sender@x.test", [r.encode() for r in group],
+                  b"\nbody %d\n" % n, header=b"Subject: number %d\n" % n)
+    return q
+
+
+def on_a_terminal(args, typed):
+    """Runs it with a terminal that types `typed`: status and what it shows."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execv(str(args[0]), [str(a) for a in args])
+    shown = b""
+    asked = False
+    while True:
+        ready, _, _ = select.select([fd], [], [], 60)
+        check(ready, f"no more output after: {shown!r}")
+        try:
+            part = os.read(fd, 4096)
+        except OSError:
+            break
+        if not part:
+            break
+        shown += part
+        if b"to go on" in shown and not asked:
+            asked = True
+            os.write(fd, typed.encode() + b"\n")
+    os.close(fd)
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status), shown.decode()
+
+
+@case
+def selections_read_what_only_the_record_has(rig):
+    """Catches a selection by account, client, subject or header that takes
+    too much or too little, and one that is not understood."""
+    s, _ = started(rig)
+    q = QueueDirectory(rig.dir / "pq")
+    anna = (("sasl_username", "anna"), ("log_client_address", "192.0.2.7"))
+    for n in range(300):
+        q.message(b"a@x.test", [b"u%d@one.test" % n, b"u%d@two.test" % n],
+                  b"\n1\n", header=b"Subject: Hello\n number %d\n" % n,
+                  attributes=anna if n % 3 == 0 else ())
+    q.message(b"b@x.test", [b"v@one.test"], b"\n2\n",
+              header=b"X-Filler: " + b"f" * 900 + b"\n" +
+              b"X-Other: y\n" * 3000 + b"Subject: =?utf-8?Q?Gr=C3=BC=C3=9Fe?=\n"
+              b"X-Spam: yes, 12\n")
+    s.cli("import", "postfix", q.path)
+    equal(count(s, "--account", "anna"), (100, 200), "account")
+    equal(count(s, "--account", "anna", "--domain", "one.test"), (100, 100),
+          "account and domain")
+    equal(count(s, "--account", "ann"), (0, 0), "account's beginning")
+    equal(count(s, "--client-ip", "192.0.2.0/24"), (100, 200), "prefix")
+    equal(count(s, "--client-ip", "192.0.2.8"), (0, 0), "address")
+    equal(count(s, "--subject", "^hello number 2[0-9]$"), (10, 20), "subject")
+    equal(count(s, "--subject", "grüße"), (1, 1), "encoded, far down")
+    equal(count(s, "--header", "x-spam: ^yes, [0-9]+"), (1, 1), "header")
+    equal(count(s, "--header", "X-Spam: no"), (0, 0), "other header")
+    equal(count(s, "--smaller", "2KiB"), (300, 600), "smaller")
+    equal(len(s.json("list", "--subject", "number 7$")), 2, "listed")
+    for args, text in ((("--subject", "a("), "character 3"),
+                       (("--header", "X"), "NAME: PATTERN"),
+                       (("--client-ip", "home"), "192.0.2.0/24"),
+                       (("--score", "5"), "score"),
+                       (("--fingerprint", "ab"), "fingerprint")):
+        r = s.cli("count", *args, check=False)
+        equal(r.returncode, 64, f"{args}: {r.stderr}")
+        check(text in r.stderr, r.stderr)
+    r = s.cli("release", "--account", "anna", "--reason", "hers is fine")
+    check("released 200 recipients of 100 messages" in r.stdout, r.stdout)
+
+
+@case
+def a_purge_asks_says_and_stays_purged(rig):
+    """Catches a purge without a question, of too much, or one that a restart
+    brings back."""
+    s, sink = started(rig)
+    q = queue(rig, [[f"u{n}@one.test", f"u{n}@two.test"] for n in range(50)])
+    s.cli("import", "postfix", q.path)
+    args = ("--domain", "one.test", "--reason", "spam")
+    r = s.cli("purge", *args, "--dry-run")
+    check("would purge 50 recipients of 50 messages" in r.stdout, r.stdout)
+    equal(totals(s)["held"], 100, "after a dry run")
+    r = s.cli("purge", *args, check=False)
+    equal(r.returncode, 64, "without a terminal")
+    check("--yes" in r.stderr and "--dry-run" in r.stderr, r.stderr)
+    r = s.cli("purge", "--domain", "one.test", "--yes", check=False)
+    equal(r.returncode, 64, "without a reason")
+    equal(totals(s)["held"], 100, "after refusals")
+    command = [rig.binary("sluice"), "purge", "-c", s.config, *args]
+    status, shown = on_a_terminal(command, "49")
+    equal(status, 65, shown)
+    check("50 recipients of 50 messages" in shown, shown)
+    equal(totals(s)["held"], 100, "after a wrong count")
+    status, shown = on_a_terminal(command, "50")
+    equal(status, 0, shown)
+    check("purged 50 recipients of 50 messages" in shown, shown)
+    s.process.kill()
+    s.start()
+    t = totals(s)
+    equal((t["held"], t["purged"], t["messages"]), (50, 50, 50),
+          "after kill -9")
+    s.cli("release", "--all", "--reason", "go")
+    wait_for("the rest", 30, lambda: totals(s)["delivered"] == 50)
+    equal(sink.recipients(), sorted(f"u{n}@two.test" for n in range(50)),
+          "delivered")
+    done = s.json("purge", "--all", "--yes", "--reason", "nothing is left")[0]
+    equal((done["schema"], done["recipients"]), ("sluice.purge.1", 0),
+          "of nothing")
+
+
+@case
+def failed_stays_until_it_is_requeued_or_purged(rig):
+    """Catches a failed recipient that is forgotten, tried again by itself, or
+    cannot be brought back; and a requeue of what nobody asked for."""
+    s, sink = started(rig)
+    q = queue(rig, [["fail-1@y.test", "defer-1@y.test", "fine-1@y.test"],
+                    ["fail-2@y.test"], ["odd-1@y.test"]])
+    s.cli("import", "postfix", q.path)
+    s.cli("release", "--all", "--reason", "go")
+
+    def all_tried():
+        t = totals(s)
+        return (t["failed"], t["deferred"], t["needs_decision"]) == (2, 1, 1)
+    wait_for("the answers", 30, all_tried)
+
+    def as_it_was():
+        equal([e["recipient"] for e in s.json("list", "--state", "failed")],
+              ["fail-1@y.test", "fail-2@y.test"], "failed")
+        equal(count(s, "--all"), (2, 2), "still to be sent")
+        equal(sink.recipients(), ["fine-1@y.test"], "taken")
+    as_it_was()
+    s.process.kill()
+    s.start()
+    check(all_tried(), str(totals(s)))
+    as_it_was()
+    failed = s.json("list", "--state", "failed")
+    shown = s.json("show", failed[1]["id"])[0]
+    equal(shown["recipients"][0]["state"], "failed", "shown")
+    r = s.cli("requeue", "--all", "--reason", "again", "--dry-run")
+    check("would requeue 2 recipients of 2 messages" in r.stdout, r.stdout)
+    sink.kind = True
+    s.cli("requeue", "--state", "failed", "--reason", "the users are back",
+          "--recipient", "fail-1@y.test")
+    wait_for("the first", 30, lambda: len(sink.recipients()) == 2)
+    equal(totals(s)["failed"], 1, "failed")
+    s.cli("requeue", "--all", "--reason", "and the others")
+    wait_for("the others", 30, lambda: len(sink.recipients()) == 4)
+    equal(totals(s)["recipients"], 0, "to be sent")
+    s.cli("purge", "--id", failed[1]["id"], "--yes", "--reason", "no user")
+    t = totals(s)
+    equal((t["failed"], t["purged"], t["messages"]), (0, 1, 0), "at the end")
+    equal(sink.recipients(), ["defer-1@y.test", "fail-1@y.test",
+                              "fine-1@y.test", "odd-1@y.test"], "taken")
+
+
+if __name__ == "__main__":
+    main()
