@@ -23,6 +23,8 @@ struct cli {
 	const char *envelope_file;
 	const char *queue; /* import postfix --queue */
 	bool normalise;
+	const char *action; /* decide: keep, requeue, ... */
+	bool senders;       /* shape: by the sender's domain */
 	uint64_t limit;
 	uint64_t hold_number;
 	json_t *selection; /* built from the options */
@@ -92,6 +94,9 @@ void act_totals_print(const struct cli *cli, const char *would, const char *did,
 
 int verb_purge(struct cli *cli);
 int verb_requeue(struct cli *cli);
+int verb_decide(struct cli *cli);
+int verb_replies(struct cli *cli);
+int verb_shape(struct cli *cli);
 int verb_status(struct cli *cli);
 int verb_providers(struct cli *cli);
 int verb_sources(struct cli *cli);

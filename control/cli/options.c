@@ -25,6 +25,8 @@ enum {
 	OPT_ENVELOPE,
 	OPT_QUEUE,
 	OPT_NORMALISE,
+	OPT_ACTION,
+	OPT_SENDERS,
 	OPT_ALL,
 	OPT_LIST,   /* selection: a list of strings */
 	OPT_SINGLE, /* selection: one string */
@@ -43,6 +45,11 @@ static const struct option options[] = {
 	{"envelope", required_argument, NULL, OPT_ENVELOPE},
 	{"queue", required_argument, NULL, OPT_QUEUE},
 	{"normalise", no_argument, NULL, OPT_NORMALISE},
+	{"keep", no_argument, NULL, OPT_ACTION},
+	{"requeue", no_argument, NULL, OPT_ACTION},
+	{"fail", no_argument, NULL, OPT_ACTION},
+	{"purge", no_argument, NULL, OPT_ACTION},
+	{"senders", no_argument, NULL, OPT_SENDERS},
 	{"all", no_argument, NULL, OPT_ALL},
 	{"provider", required_argument, NULL, OPT_LIST},
 	{"domain", required_argument, NULL, OPT_LIST},
@@ -129,6 +136,17 @@ static int number_parse(const char *name, const char *text, uint64_t *out)
 	return 0;
 }
 
+static int action_take(struct cli *cli, const char *name)
+{
+	if (cli->action != NULL && strcmp(cli->action, name) != 0) {
+		fprintf(stderr, "sluice: --%s or --%s, not both\n", cli->action,
+			name);
+		return EX_USAGE;
+	}
+	cli->action = name;
+	return 0;
+}
+
 static int option_take(struct cli *cli, int opt, const struct option *o)
 {
 	switch (opt) {
@@ -162,6 +180,11 @@ static int option_take(struct cli *cli, int opt, const struct option *o)
 		return 0;
 	case OPT_NORMALISE:
 		cli->normalise = true;
+		return 0;
+	case OPT_ACTION:
+		return action_take(cli, o->name);
+	case OPT_SENDERS:
+		cli->senders = true;
 		return 0;
 	case OPT_ALL:
 		json_object_set_new(cli->selection, "all", json_true());

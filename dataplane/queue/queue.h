@@ -144,7 +144,10 @@ struct queue_entry {
 	uint8_t last_class;
 	uint32_t domain;
 	uint32_t provider;
-	uint32_t due_s; /* deferred */
+	uint32_t due_s;         /* deferred */
+	uint32_t tag;           /* of queue_tag_set(); 0 = none */
+	uint32_t pinned_source; /* QUEUE_NONE if free */
+	uint32_t sender_domain; /* interned number */
 	uint32_t arrival_s;
 	uint64_t content_bytes;
 	uint32_t flags;
@@ -163,6 +166,11 @@ bool queue_walk(struct queue *q, struct queue_cursor *c,
 bool queue_find(struct queue *q, uint64_t id,
 		void (*each)(void *user, const struct queue_entry *e),
 		void *user);
+/* A number of the caller's for a recipient that needs a decision, failed or
+ * expired (why it did); forgotten when its state changes. */
+void queue_tag_set(struct queue *q, uint64_t id, uint32_t rcpt, uint32_t tag);
+/* Provider of a recipient's domain; QUEUE_NONE if there is none. */
+uint32_t queue_provider_of(const struct queue *q, uint64_t id, uint32_t rcpt);
 /* State of a recipient as placed (no hold considered); 0 if there is none. */
 uint8_t queue_state(const struct queue *q, uint64_t id, uint32_t rcpt);
 /* Attempts charged so far; 0 if there is no such recipient. */

@@ -43,8 +43,10 @@ struct node {
 	uint32_t message; /* slot; NODE_NONE for a sentinel */
 	uint32_t domain;
 	uint32_t local_hash;
-	uint32_t time_s; /* deferred: due; held: since; in flight: when */
-	uint8_t state;   /* enum rcpt_state; 0 = sentinel or free */
+	/* deferred: due; held: since; in flight: when; needs a decision,
+	 * failed, expired: the owner's tag */
+	uint32_t time_s;
+	uint8_t state; /* enum rcpt_state; 0 = sentinel or free */
 	uint8_t attempts;
 	uint8_t last_class;
 	uint8_t marks;

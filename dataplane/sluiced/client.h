@@ -65,12 +65,16 @@ const struct verb *verb_find(const char *name);
 /* The selection of a request; answers with an error and returns NULL when it
  * is missing, empty or wrong. */
 struct selection *request_selection(struct client *c, json_t *request);
+/* The same, but nothing at all is everything. */
+struct selection *request_selection_or_all(struct client *c, json_t *request);
 /* Bytes of a peer, which may be no UTF-8: then read as Latin-1. Never NULL. */
 json_t *json_bytes(const char *data, size_t len);
 json_t *json_text(const char *s);
 /* Adds to a list that has to fit into one packet beside others; takes `item`.
  * False: the list is full, `bytes` counts. */
 bool json_list_add(json_t *list, json_t *item, size_t *bytes);
+/* "reply" of an entry of the queue, if it is still known. */
+void reply_add(const struct engine *en, json_t *j, uint32_t tag);
 /* `reason` of a request; answers with an error when it is missing. */
 const char *request_reason(struct client *c, json_t *request);
 
@@ -85,6 +89,9 @@ void verb_hold(struct client *c, json_t *request);
 void verb_release(struct client *c, json_t *request);
 void verb_purge(struct client *c, json_t *request);
 void verb_requeue(struct client *c, json_t *request);
+void verb_decide(struct client *c, json_t *request);
+void verb_replies(struct client *c, json_t *request);
+void verb_shape(struct client *c, json_t *request);
 void verb_recovered(struct client *c, json_t *request);
 void verb_tail(struct client *c, json_t *request);
 void verb_import(struct client *c, json_t *request);

@@ -112,6 +112,7 @@ static void domain_fail(struct engine *en, uint32_t domain, const char *detail)
 
 			outcome_journal(en, &o);
 			queue_apply_outcome(en->queue, &o);
+			outcome_heard(en, &o, RELEASE_NONE);
 		}
 	}
 }

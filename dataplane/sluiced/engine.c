@@ -20,6 +20,7 @@
 #include "sluiced/listener.h"
 #include "sluiced/publish.h"
 #include "sluiced/recovery.h"
+#include "sluiced/replies.h"
 
 #define RELEASE_BUDGET 256 /* messages per turn */
 #define WAIT_MAX_NS    (250 * NS_PER_MS)
@@ -227,7 +228,9 @@ static int create_pure(struct engine *en, int *status, struct err *e)
 	en->release =
 		release_create(&limits, &release_ops, en, clock_monotonic_ns());
 	en->queue = queue_create(&queue_ops, en);
-	if (en->scratch == NULL || en->release == NULL || en->queue == NULL)
+	en->replies = replies_create();
+	if (en->scratch == NULL || en->release == NULL || en->queue == NULL ||
+	    en->replies == NULL)
 		return err_set(e, -ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < en->config->source_count; i++)
 		queue_source_set(en->queue, i, en->config->sources[i].name);
@@ -364,6 +367,7 @@ void engine_destroy(struct engine **enp)
 	release_destroy(&en->release);
 	providers_destroy(en);
 	free(en->unroutable);
+	replies_destroy(&en->replies);
 	classify_scratch_destroy(&en->scratch);
 	classify_destroy(&en->rules);
 	en->magic = 0;

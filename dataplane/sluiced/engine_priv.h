@@ -67,6 +67,7 @@ struct attempt_wait; /* an attempt on its way to the disk; results.c */
 struct command;      /* the command socket; command.c */
 struct listener;     /* SMTP intake */
 struct publish;      /* the board; publish.c */
+struct replies;      /* replies.h */
 struct import;
 struct import_result;
 
@@ -83,6 +84,7 @@ struct engine {
 	struct classify_scratch *scratch;
 	struct command *command;
 	struct publish *publish;
+	struct replies *replies; /* refusals, lately */
 	struct listener *listener;
 	struct import *import;
 	bool importing; /* one session at a time */
@@ -161,6 +163,10 @@ void result_expired(void *user, uint64_t id, uint32_t rcpt);
 /* outcomes.c: journals `o`, now or when there is room again */
 void outcome_journal(struct engine *en, const struct spool_outcome *o)
 	RUNS_ON(role_spool);
+/* Its reply is remembered, and why the recipient is where it is now: after it
+ * was applied. `source` RELEASE_NONE: not known. */
+void outcome_heard(struct engine *en, const struct spool_outcome *o,
+		   uint32_t source) RUNS_ON(role_queue);
 /* engine.c: the storage failed for good. Says so once, and stops sending. */
 void engine_broken(struct engine *en, int rc, const char *what);
 /* Tries what waits; true when nothing is left. */

@@ -46,8 +46,12 @@ static int on_attempt(void *user, uint64_t id, uint32_t rcpt_first,
 static int on_outcome(void *user, const struct spool_outcome *o)
 {
 	struct engine *en = user;
+	int rc = unless_gone(queue_apply_outcome(en->queue, o));
 
-	return unless_gone(queue_apply_outcome(en->queue, o));
+	role_assert(&role_queue);
+	if (rc == 0)
+		outcome_heard(en, o, RELEASE_NONE);
+	return rc;
 }
 
 static int on_set(void *user, enum spool_set_kind kind, uint32_t when_s,

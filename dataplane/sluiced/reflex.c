@@ -13,6 +13,7 @@
 #include "sluice/log.h"
 #include "sluiced/engine_priv.h"
 #include "sluiced/reaction.h"
+#include "sluiced/replies.h"
 
 static const char *reason_of(const struct verdict *v)
 {
@@ -97,28 +98,10 @@ bool reflex_apply(struct engine *en, uint32_t provider, uint32_t source,
 	return true;
 }
 
-/* Digits ("id=4711") and <addresses> differ from recipient to recipient: they
- * do not count. FNV-1a. */
-static uint64_t text_hash(const char *text, uint32_t len)
-{
-	uint64_t h = 0xcbf29ce484222325ULL;
-	bool in_address = false;
-
-	for (uint32_t i = 0; i < len && text[i] != '\0'; i++) {
-		unsigned char c = (unsigned char)text[i];
-
-		in_address = c == '<' || (in_address && c != '>');
-		if (in_address || (c >= '0' && c <= '9'))
-			continue;
-		h = (h ^ c) * 0x100000001b3ULL;
-	}
-	return h;
-}
-
 void reflex_unknown_text(struct engine *en, uint32_t provider, uint32_t source,
 			 uint32_t batch, const char *text, uint32_t len)
 {
-	uint64_t hash = text_hash(text, len);
+	uint64_t hash = reply_text_hash(text, len);
 	struct text_fact *f = NULL;
 
 	for (uint32_t i = 0; i < TEXT_FACTS && f == NULL; i++)

@@ -18,6 +18,7 @@
 #include "sluiced/engine_priv.h"
 #include "sluiced/publish.h"
 #include "sluiced/reaction.h"
+#include "sluiced/replies.h"
 
 #define POOL_SHARE                4 /* attempts on their way, per connection */
 #define REPLY_KEPT_BYTES          512
@@ -149,6 +150,21 @@ void result_attempt(void *user, uint64_t id, const uint32_t *rcpts,
 	attempt_part_done(w, 0);
 }
 
+/* As it came: "550 5.1.1 text". Returns the length, less than `room`. */
+static uint32_t reply_format(const struct smtp_reply *r, char *buf, size_t room)
+{
+	int n;
+
+	if (r->enhanced[0] != 0)
+		n = snprintf(buf, room, "%u %u.%u.%u %.*s", r->code,
+			     r->enhanced[0], r->enhanced[1], r->enhanced[2],
+			     REFUSAL_TEXT_BYTES, r->text);
+	else
+		n = snprintf(buf, room, "%u %.*s", r->code, REFUSAL_TEXT_BYTES,
+			     r->text);
+	return n < (int)room ? (uint32_t)n : (uint32_t)room - 1;
+}
+
 static void refusal_remember(struct engine *en, uint32_t provider,
 			     uint32_t source, const struct smtp_reply *r,
 			     uint8_t reply_class) RUNS_ON(role_queue)
@@ -160,13 +176,7 @@ static void refusal_remember(struct engine *en, uint32_t provider,
 	p->refusal_s = clock_realtime_s();
 	p->refusal_class = reply_class;
 	p->refusal_source = source;
-	if (r->enhanced[0] != 0)
-		snprintf(p->refusal, sizeof(p->refusal), "%u %u.%u.%u %.*s",
-			 r->code, r->enhanced[0], r->enhanced[1],
-			 r->enhanced[2], REFUSAL_TEXT_BYTES, r->text);
-	else
-		snprintf(p->refusal, sizeof(p->refusal), "%u %.*s", r->code,
-			 REFUSAL_TEXT_BYTES, r->text);
+	reply_format(r, p->refusal, sizeof(p->refusal));
 }
 
 static void refusal_event(struct engine *en, uint32_t provider, uint32_t source,
@@ -262,20 +272,23 @@ struct result_context {
 	uint32_t source;
 	uint32_t batch;
 	struct publish_results sum;
-	char reply[REPLY_KEPT_ACCEPTED_BYTES];
+	char reply[REPLY_KEPT_BYTES]; /* of the recipient at hand */
 };
 
 /* NOTIFY=SUCCESS was dropped: the outcome says so for the DSN to come. */
 static void accepted_reply(struct result_context *c, struct spool_outcome *o,
 			   const struct delivery_result *r)
 {
-	int n = snprintf(c->reply, sizeof(c->reply), "%s%s",
-			 r->relayed ? RELAYED : "",
-			 r->reply != NULL ? r->reply->text : "");
+	uint32_t at = r->relayed ? (uint32_t)strlen(RELAYED) : 0;
 
+	memcpy(c->reply, RELAYED, at);
+	if (r->reply != NULL)
+		at += reply_format(r->reply, c->reply + at,
+				   sizeof(c->reply) - at);
 	o->reply.data = c->reply;
-	o->reply.len = (uint32_t)n < sizeof(c->reply) ? (uint32_t)n
-						      : sizeof(c->reply) - 1;
+	o->reply.len = at < REPLY_KEPT_ACCEPTED_BYTES
+			       ? at
+			       : REPLY_KEPT_ACCEPTED_BYTES;
 }
 
 static void refused(struct result_context *c, struct spool_outcome *o,
@@ -289,10 +302,8 @@ static void refused(struct result_context *c, struct spool_outcome *o,
 	verdict_of(en, c->provider, r->reply, r->phase, r->remote, &v);
 	react = reaction_of(&v, r->phase, r->reply->code);
 	outcome_of_reaction(en, o, &v, react.rcpt, c->source);
-	o->reply.data = r->reply->text;
-	o->reply.len = r->reply->text_len < REPLY_KEPT_BYTES
-			       ? r->reply->text_len
-			       : REPLY_KEPT_BYTES;
+	o->reply.data = c->reply;
+	o->reply.len = reply_format(r->reply, c->reply, sizeof(c->reply));
 	refusal_remember(en, c->provider, c->source, r->reply, v.reply_class);
 	refusal_event(en, c->provider, c->source, o->id, r->reply, r->phase,
 		      r->remote, &v);
@@ -374,14 +385,15 @@ static void result_count(struct publish_results *sum,
 	sum->lost += kind == DELIVERY_LOST || kind == DELIVERY_IN_DOUBT;
 }
 
-static void outcome_settle(struct engine *en, const struct spool_outcome *o)
-	RUNS_ON(role_queue, role_spool)
+static void outcome_settle(struct engine *en, const struct spool_outcome *o,
+			   uint32_t source) RUNS_ON(role_queue, role_spool)
 {
 	outcome_journal(en, o);
 	if (o->state == RCPT_WAITING)
 		queue_put_back(en->queue, o->id, o->rcpt);
 	else
 		queue_apply_outcome(en->queue, o);
+	outcome_heard(en, o, source);
 }
 
 void result_done(void *user, uint32_t provider, uint32_t source, uint64_t id,
@@ -389,7 +401,12 @@ void result_done(void *user, uint32_t provider, uint32_t source, uint64_t id,
 		 uint32_t count)
 {
 	struct engine *en = user;
-	struct result_context c = {en, provider, source, batch, {0}, ""};
+	struct result_context c = {
+		.en = en,
+		.provider = provider,
+		.source = source,
+		.batch = batch,
+	};
 	uint32_t now_s = clock_realtime_s();
 	bool accepted = false;
 
@@ -408,7 +425,7 @@ void result_done(void *user, uint32_t provider, uint32_t source, uint64_t id,
 		result_one(&c, &o, &results[i]);
 		accepted |= results[i].kind == DELIVERY_ACCEPTED;
 		result_count(&c.sum, &o, results[i].kind);
-		outcome_settle(en, &o);
+		outcome_settle(en, &o, source);
 	}
 	publish_answered(en->publish, provider, source, batch, &c.sum);
 	release_done(en->release, provider, source, batch, accepted,
@@ -442,6 +459,22 @@ static uint32_t batch_now(const struct engine *en, uint32_t provider,
 	return st.batch;
 }
 
+/* What was just remembered of the provider, refused before any message. */
+static void connect_heard(struct engine *en, uint32_t provider, uint32_t source)
+	RUNS_ON(role_queue)
+{
+	const struct provider *p = &en->providers[provider];
+	struct reply_entry what = {
+		.provider = provider,
+		.source = source,
+		.reply_class = p->refusal_class,
+		.last_s = p->refusal_s,
+	};
+
+	replies_hear(en->replies, &what,
+		     (struct text){p->refusal, (uint32_t)strlen(p->refusal)});
+}
+
 void result_connect_failed(void *user, uint32_t provider, uint32_t source,
 			   uint32_t domain, uint8_t phase,
 			   const struct smtp_reply *reply, const char *remote,
@@ -460,6 +493,7 @@ void result_connect_failed(void *user, uint32_t provider, uint32_t source,
 	verdict_of(en, provider, reply, phase, remote, &v);
 	react = reaction_of(&v, phase, reply->code);
 	refusal_remember(en, provider, source, reply, v.reply_class);
+	connect_heard(en, provider, source);
 	refusal_event(en, provider, source, 0, reply, phase, remote, &v);
 	publish_refusal(en->publish, &(struct publish_refusal){
 					     0, BOARD_NONE, provider, source, 0,
@@ -485,5 +519,5 @@ void result_expired(void *user, uint64_t id, uint32_t rcpt)
 
 	role_assert(&role_queue);
 	role_assert(&role_spool);
-	outcome_settle(en, &o);
+	outcome_settle(en, &o, RELEASE_NONE);
 }

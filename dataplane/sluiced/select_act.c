@@ -14,6 +14,7 @@
 
 #include "sluice/assert.h"
 #include "sluice/clock.h"
+#include "sluice/log.h"
 #include "sluiced/select_task.h"
 
 #define SET_ITEMS 4096 /* per record group: any commit has room */
@@ -54,8 +55,28 @@ static void items_review(struct select_task *t)
 	t->item_count = kept;
 }
 
+/* One by one: select_durable() comes for each. *done of them were applied. */
+static int items_apply(struct select_task *t,
+		       const struct spool_set_item *items, uint32_t count,
+		       uint32_t *done)
+{
+	int rc = 0;
+
+	for (*done = 0; rc == 0 && *done < count; (*done)++) {
+		t->commits++;
+		rc = t->apply(t, &items[*done]);
+		if (rc != 0) {
+			t->commits--;
+			return rc;
+		}
+		if (!t->counted)
+			select_count(t, items[*done].id);
+	}
+	return rc;
+}
+
 static int items_set(struct select_task *t, const struct spool_set_item *items,
-		     uint32_t count)
+		     uint32_t count, uint32_t *done)
 {
 	int rc;
 
@@ -67,6 +88,7 @@ static int items_set(struct select_task *t, const struct spool_set_item *items,
 	}
 	for (uint32_t i = 0; i < count && !t->counted; i++)
 		select_count(t, items[i].id);
+	*done = count;
 	return queue_apply_set(t->en->queue, t->kind, clock_realtime_s(), items,
 			       count);
 }
@@ -74,16 +96,17 @@ static int items_set(struct select_task *t, const struct spool_set_item *items,
 /* -EAGAIN: the spool has no room now; the items stay for the next turn. */
 void select_flush(struct select_task *t)
 {
-	uint32_t at = 0, n;
+	uint32_t at = 0, n, done;
 	int rc = 0;
 
 	items_review(t);
 	while (rc == 0 && at < t->item_count) {
 		n = t->item_count - at;
 		n = n < SET_ITEMS ? n : SET_ITEMS;
-		rc = items_set(t, t->items + at, n);
-		if (rc == 0)
-			at += n;
+		done = 0;
+		rc = t->apply != NULL ? items_apply(t, t->items + at, n, &done)
+				      : items_set(t, t->items + at, n, &done);
+		at += done;
 	}
 	if (rc != 0 && rc != -EAGAIN) {
 		t->res = rc;
@@ -164,4 +187,20 @@ struct select_task *select_start_act(struct client *c, const char *verb,
 	select_free(t);
 	client_error(c, EX_OSERR, "out of memory");
 	return NULL;
+}
+
+bool select_act_finish(struct select_task *t)
+{
+	json_t *j = select_totals(t);
+
+	if (!t->dry_run)
+		log_info(t->verb, "%llu recipients of %llu messages by %s: %s",
+			 (unsigned long long)t->recipients,
+			 (unsigned long long)t->messages,
+			 client_actor(t->task.client), t->reason);
+	json_object_set_new(j, "in_flight",
+			    json_integer((json_int_t)t->in_flight));
+	json_object_set_new(j, "truncated", json_boolean(t->truncated));
+	client_done(t->task.client, j);
+	return true;
 }

@@ -36,14 +36,18 @@ struct select_task {
 	json_t *list;
 	uint32_t hold;
 	struct selection *to_hold; /* until the queue has it */
-	/* What is done to the items, and in which states they still may be. */
+	/* What is done to the items (`kind`, or apply()), and in which states
+	 * they still may be. */
 	enum spool_set_kind kind;
+	/* Instead of a set: journals and applies one item. */
+	int (*apply)(struct select_task *t, const struct spool_set_item *item);
 	uint32_t states; /* bits as in a selection */
 	struct spool_set_item *items;
 	uint32_t item_count, item_room;
 	uint32_t commits; /* of the journal, not answered yet */
 	int res;
-	char *text; /* of an outcome (decide --fail) */
+	void *table; /* of what was counted (decide, shape) */
+	void (*table_free)(void *table);
 };
 
 #define SELECT_STATE(s) (1u << ((s)&31))
@@ -69,6 +73,9 @@ void select_collect(struct select_task *t, const struct walker_entry *e);
 void select_flush(struct select_task *t);
 /* Counts a commit that is under way; select_durable() is its `done`. */
 void select_durable(void *user, int res);
+/* As finish, for those that act: says in the log and in the answer what was
+ * done, and what was passed over. */
+bool select_act_finish(struct select_task *t);
 /* One packet's worth: messages, recipients, in_flight, and what the patterns
  * gave up on. */
 json_t *select_totals(const struct select_task *t);

@@ -61,6 +61,7 @@ static void recipient_each(void *user, const struct queue_entry *e)
 			      : "",
 		      "due", (json_int_t)e->due_s, "custody_hold",
 		      e->custody_hold, "standing_hold", e->standing_hold);
+	reply_add(t->en, j, e->tag);
 	json_array_append_new(t->recipients, j);
 }
 

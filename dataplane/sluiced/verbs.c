@@ -28,6 +28,9 @@ static const struct verb verbs[] = {
 	{"release", verb_release, " selection hold reason dry_run "},
 	{"purge", verb_purge, " selection reason dry_run limit "},
 	{"requeue", verb_requeue, " selection reason dry_run limit "},
+	{"decide", verb_decide, " selection action reason dry_run limit "},
+	{"replies", verb_replies, " provider limit "},
+	{"shape", verb_shape, " selection senders limit "},
 	{"recovered", verb_recovered, ""},
 	{"tail", verb_tail, ""},
 	{"import", verb_import, " kind copy normalise "},
@@ -71,6 +74,14 @@ struct selection *request_selection(struct client *c, json_t *request)
 		return NULL;
 	}
 	return s;
+}
+
+struct selection *request_selection_or_all(struct client *c, json_t *request)
+{
+	if (json_object_get(request, "selection") == NULL)
+		json_object_set_new(request, "selection",
+				    json_pack("{s:b}", "all", 1));
+	return request_selection(c, request);
 }
 
 json_t *json_bytes(const char *data, size_t len)

@@ -6,7 +6,6 @@
  * flight is passed over and counted. A purge is an outcome: the answer comes
  * when it is durable, and nothing brings the recipient back.
  */
-#include "sluice/log.h"
 #include "sluiced/select_task.h"
 
 #define STATES_KEPT (SELECT_STATE(RCPT_FAILED) | SELECT_STATE(RCPT_EXPIRED))
@@ -17,22 +16,6 @@
 #define STATES_REQUEUE                                                         \
 	(SELECT_STATE(RCPT_DEFERRED) | SELECT_STATE(RCPT_NEEDS_DECISION) |     \
 	 STATES_KEPT)
-
-static bool act_finish(struct select_task *t)
-{
-	json_t *j = select_totals(t);
-
-	if (!t->dry_run)
-		log_info(t->verb, "%llu recipients of %llu messages by %s: %s",
-			 (unsigned long long)t->recipients,
-			 (unsigned long long)t->messages,
-			 client_actor(t->task.client), t->reason);
-	json_object_set_new(j, "in_flight",
-			    json_integer((json_int_t)t->in_flight));
-	json_object_set_new(j, "truncated", json_boolean(t->truncated));
-	client_done(t->task.client, j);
-	return true;
-}
 
 static void act_start(struct client *c, json_t *request, const char *verb,
 		      enum spool_set_kind kind, uint32_t states)
@@ -45,7 +28,7 @@ static void act_start(struct client *c, json_t *request, const char *verb,
 		(uint64_t)json_integer_value(json_object_get(request, "limit"));
 	t->kind = kind;
 	t->states = states;
-	t->finish = act_finish;
+	t->finish = select_act_finish;
 	client_task(c, &t->task);
 }
 

@@ -23,7 +23,8 @@ void select_free(struct select_task *t)
 	selection_destroy(&t->to_hold);
 	json_decref(t->list);
 	free(t->reason);
-	free(t->text);
+	if (t->table != NULL)
+		t->table_free(t->table);
 	free(t->items);
 	free(t);
 }
@@ -220,6 +221,7 @@ static json_t *entry_json(const struct engine *en, const struct walker_entry *e)
 		json_object_set_new(j, "due", json_integer(e->index.due_s));
 	if (e->index.standing_hold)
 		json_object_set_new(j, "standing_hold", json_true());
+	reply_add(en, j, e->index.tag);
 	return j;
 }
 

@@ -4,6 +4,7 @@
 import os
 import pty
 import select
+import time
 
 from harness import (Sluiced, case, check, configuration, equal, free_port,
                      main, wait_for)
@@ -186,6 +187,94 @@ def failed_stays_until_it_is_requeued_or_purged(rig):
     equal((t["failed"], t["purged"], t["messages"]), (0, 1, 0), "at the end")
     equal(sink.recipients(), ["defer-1@y.test", "fail-1@y.test",
                               "fine-1@y.test", "odd-1@y.test"], "taken")
+
+
+@case
+def what_needs_a_decision_is_shown_and_decided(rig):
+    """Catches an undecided refusal that is not shown with its words, and a
+    decision that touches something else."""
+    s, sink = started(rig)
+    groups = [[f"odd-{n}@y.test"] for n in range(6)]
+    q = queue(rig, groups + [["odd-9@z.test"], ["defer-1@y.test"],
+                             ["fail-1@y.test"]])
+    s.cli("import", "postfix", q.path)
+    # Three of a kind stop the path: one at a time, so that all are answered.
+    s.cli("release", "--domain", "z.test", "--reason", "go")
+    wait_for("the first", 30, lambda: totals(s)["needs_decision"] == 1)
+    s.cli("release", "--recipient", "odd-0@y.test", "--recipient",
+          "odd-1@y.test", "--reason", "go")
+    s.cli("release", "--recipient", "fail-1@y.test", "--recipient",
+          "defer-1@y.test", "--reason", "go")
+    wait_for("the others", 30, lambda: totals(s)["needs_decision"] == 3 and
+             totals(s)["deferred"] == 1 and totals(s)["failed"] == 1)
+
+    def shown():
+        rows = s.json("decide")
+        equal([(r["provider"], r["recipients"]) for r in rows],
+              [("y.test", 2), ("z.test", 1)], "groups")
+        check(all(r["reply"] == "554 5.9.9 the moon is in the wrong house"
+                  for r in rows), str(rows))
+        equal(rows[0]["schema"], "sluice.undecided.1", "schema")
+        replies = s.json("replies", "--provider", "y.test")
+        equal({r["text"]: r["count"] for r in replies},
+              {"554 5.9.9 the moon is in the wrong house": 2,
+               "550 5.1.1 no such user here": 1,
+               "450 4.2.1 come back later": 1}, "replies")
+    shown()
+    s.process.kill()
+    s.start()
+    shown()  # from the journal
+    listed = s.json("list", "--state", "needs-decision", "--domain", "z.test")
+    check("the moon" in listed[0]["reply"], str(listed))
+    r = s.cli("decide", "--domain", "y.test", "--fail", check=False)
+    equal(r.returncode, 64, "without a reason")
+    r = s.cli("decide", "--keep", "--fail", check=False)
+    check(r.returncode == 64 and "not both" in r.stderr, r.stderr)
+    r = s.cli("decide", "--all", "--purge", "--reason", "x", "--dry-run")
+    check("would purge 3 recipients" in r.stdout, r.stdout)
+    s.cli("decide", "--recipient", "odd-0@y.test", "--keep", "--reason", "k")
+    s.cli("decide", "--recipient", "odd-1@y.test", "--fail", "--reason", "f")
+    s.cli("decide", "--domain", "z.test", "--purge", "--yes", "--reason", "p")
+    t = totals(s)
+    equal((t["needs_decision"], t["failed"], t["purged"], t["deferred"]),
+          (0, 2, 1, 1), "decided")
+    s.process.kill()
+    s.start()
+    failed = s.json("list", "--state", "failed")
+    equal([e.get("reply") for e in failed if "odd" in e["recipient"]],
+          ["failed by an operator: f"], "why")
+    equal(count(s, "--recipient", "odd-0@y.test", "--state", "held"), (1, 1),
+          "kept")
+    sink.kind = True
+    s.cli("release", "--recipient", "odd-0@y.test", "--reason", "go")
+    wait_for("the kept one", 30, lambda: sink.recipients() ==
+             ["odd-0@y.test"])
+
+
+@case
+def shape_counts_ages_by_domain(rig):
+    """Catches a table whose rows, columns or sums are wrong."""
+    s, _ = started(rig)
+    q = QueueDirectory(rig.dir / "pq")
+    now = int(time.time())
+    for age, domain, recipients in ((60, "new.test", 1), (360, "new.test", 2),
+                                    (90000, "old.test", 3)):
+        q.message(b"a@%s" % domain.encode(),
+                  [b"u%d@%s" % (n, domain.encode())
+                   for n in range(recipients)], b"\nx\n",
+                  arrival=now - age)
+    s.cli("import", "postfix", q.path)
+    rows = {r["domain"]: r["ages"] for r in s.json("shape")}
+    equal(rows, {"TOTAL": [1, 2, 0, 0, 0, 0, 0, 0, 0, 3],
+                 "new.test": [1, 2, 0, 0, 0, 0, 0, 0, 0, 0],
+                 "old.test": [0, 0, 0, 0, 0, 0, 0, 0, 0, 3]}, "shape")
+    rows = s.json("shape", "--senders", "--domain", "new.test")
+    equal([(r["domain"], r["recipients"]) for r in rows],
+          [("TOTAL", 3), ("new.test", 3)], "senders")
+    text = s.cli("shape", "--limit", "1").stdout.splitlines()
+    equal(text[0].split(), ["T", "5", "10", "20", "40", "80", "160", "320",
+                            "640", "1280", "1280+"], "columns")
+    check("2 domains" in text[3], str(text))
 
 
 if __name__ == "__main__":
