@@ -97,6 +97,7 @@ int verb_requeue(struct cli *cli);
 int verb_decide(struct cli *cli);
 int verb_replies(struct cli *cli);
 int verb_shape(struct cli *cli);
+int verb_audit(struct cli *cli);
 int verb_status(struct cli *cli);
 int verb_providers(struct cli *cli);
 int verb_sources(struct cli *cli);

@@ -16,7 +16,8 @@ const struct cli_verb cli_verbs[] = {
 	{"status", verb_status, false, "[--json]",
 	 "one screen: totals, rate, ETA, providers, holds"},
 	{"import", verb_import, false,
-	 "postfix DIR [--queue NAME] | eml --envelope FILE.jsonl",
+	 "postfix DIR [--queue NAME] | eml --envelope FILE.jsonl  [--reason "
+	 "TEXT]",
 	 "takes custody of a backlog; never sends"},
 	{"providers", verb_providers, false, "[--json]",
 	 "table of providers: backlog, pace, state, last refusal"},
@@ -46,6 +47,8 @@ const struct cli_verb cli_verbs[] = {
 	{"shape", verb_shape, true,
 	 "[SELECTION] [--senders] [--limit N] [--json]",
 	 "age by domain, as qshape counts"},
+	{"audit", verb_audit, false, "[--limit N] [--json]",
+	 "who did what, to how many, and why"},
 	{"check", verb_check, false, "[-c FILE]", "validates the config"},
 	{"recovered", verb_recovered, false, "[--json]",
 	 "what may have been delivered twice"},

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * verbs_look.c - verbs that look at many messages at once: replies, shape.
+ * verbs_look.c - verbs that look at many messages at once: replies, shape,
+ * audit.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
@@ -125,5 +127,74 @@ int verb_shape(struct cli *cli)
 	}
 	json_decref(rows);
 	json_decref(done);
+	return rc;
+}
+
+static void audit_row(const json_t *l)
+{
+	char when[32], uid[32];
+	json_t *s = json_object_get(l, "selection");
+	char *selection = json_is_string(s) ? strdup(json_string_value(s))
+					    : json_dumps(s, JSON_COMPACT);
+
+	text_time((uint64_t)json_int(l, "time"), when);
+	snprintf(uid, sizeof(uid), "uid %lld", (long long)json_int(l, "uid"));
+	printf("%s  %-8s %-8s", when,
+	       *json_str(l, "user") ? json_str(l, "user") : uid,
+	       json_str(l, "verb"));
+	if (json_object_get(l, "recipients") != NULL)
+		printf(" %lld recipients",
+		       (long long)json_int(l, "recipients"));
+	if (json_object_get(l, "taken") != NULL)
+		printf(" %lld taken", (long long)json_int(l, "taken"));
+	if (selection != NULL) {
+		putchar(' ');
+		print_safe(selection, 300);
+	}
+	if (*json_str(l, "action") != '\0')
+		printf(" %s", json_str(l, "action"));
+	fputs(": ", stdout);
+	print_safe(json_str(l, "reason"), 300);
+	if (strcmp(json_str(l, "result"), "done") != 0)
+		printf(" [%s]", json_str(l, "result"));
+	putchar('\n');
+	free(selection);
+}
+
+static void audit_print(struct cli *cli, json_t *l)
+{
+	if (cli->json)
+		print_json("sluice.audit.1", l);
+	else
+		audit_row(l);
+}
+
+/* With --limit only the last ones: they are kept until the end. */
+static void each_line(struct cli *cli, json_t *p, void *user)
+{
+	json_t *kept = user, *l;
+	size_t i;
+
+	json_array_foreach(json_object_get(p, "lines"), i, l)
+	{
+		if (cli->limit == 0) {
+			audit_print(cli, l);
+			continue;
+		}
+		json_array_append(kept, l);
+		if (json_array_size(kept) > cli->limit)
+			json_array_remove(kept, 0);
+	}
+}
+
+int verb_audit(struct cli *cli)
+{
+	json_t *kept = json_array(), *l;
+	size_t i;
+	int rc = connection_ask(cli, json_pack("{s:s}", "verb", "audit"),
+				each_line, kept, NULL);
+
+	json_array_foreach(kept, i, l) audit_print(cli, l);
+	json_decref(kept);
 	return rc;
 }

@@ -12,6 +12,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "sluice/err.h"
 
@@ -37,6 +38,8 @@ struct task {
 
 struct engine *client_engine(struct client *c);
 const char *client_actor(const struct client *c);
+/* Who connected; false: the kernel did not say. */
+bool client_peer(const struct client *c, uid_t *uid, pid_t *pid);
 /* Sends one packet; takes the reference. */
 void client_send(struct client *c, json_t *packet);
 /* Packets waiting to be sent: a task pauses above some. */
@@ -92,6 +95,7 @@ void verb_requeue(struct client *c, json_t *request);
 void verb_decide(struct client *c, json_t *request);
 void verb_replies(struct client *c, json_t *request);
 void verb_shape(struct client *c, json_t *request);
+void verb_audit(struct client *c, json_t *request);
 void verb_recovered(struct client *c, json_t *request);
 void verb_tail(struct client *c, json_t *request);
 void verb_import(struct client *c, json_t *request);

@@ -16,6 +16,7 @@
 #include "sluice/assert.h"
 #include "sluice/clock.h"
 #include "sluice/log.h"
+#include "sluiced/audit.h"
 #include "sluiced/engine_priv.h"
 #include "sluiced/listener.h"
 #include "sluiced/publish.h"
@@ -304,6 +305,8 @@ int engine_create(struct engine **out, const struct config *c, int *status,
 	if (rc == 0)
 		rc = recovery_run(en, status, e);
 	if (rc == 0)
+		rc = audit_create(&en->audit, en->io, c->spool.dir, e);
+	if (rc == 0)
 		rc = create_delivery(en, e);
 	if (rc == 0)
 		rc = create_import(en, e);
@@ -349,6 +352,7 @@ void engine_destroy(struct engine **enp)
 	role_assert(&role_queue);
 	role_assert(&role_spool);
 	command_destroy(&en->command);
+	audit_destroy(&en->audit);
 	delivery_destroy(&en->delivery); /* tells of what was in flight */
 	publish_destroy(&en->publish);
 	if (!spool_settle(en)) {
@@ -416,6 +420,7 @@ int engine_step(struct engine *en)
 		busy = release_step(en->release, clock_monotonic_ns(),
 				    RELEASE_BUDGET);
 	busy |= command_step(en->command);
+	audit_step(en->audit);
 	import_step(en->import);
 	listener_step(en->listener);
 	rc = spool_step(en->spool);
@@ -448,5 +453,6 @@ bool engine_stopped(const struct engine *en)
 		return true;
 	return en->stopping && en->delivery_stopped &&
 	       en->outcomes_waiting == 0 && import_idle(en->import) &&
-	       listener_idle(en->listener) && spool_idle(en->spool);
+	       listener_idle(en->listener) && spool_idle(en->spool) &&
+	       audit_idle(en->audit);
 }

@@ -68,6 +68,7 @@ struct command;      /* the command socket; command.c */
 struct listener;     /* SMTP intake */
 struct publish;      /* the board; publish.c */
 struct replies;      /* replies.h */
+struct audit;        /* audit.h */
 struct import;
 struct import_result;
 
@@ -85,6 +86,7 @@ struct engine {
 	struct command *command;
 	struct publish *publish;
 	struct replies *replies; /* refusals, lately */
+	struct audit *audit;     /* who did what; audit.h */
 	struct listener *listener;
 	struct import *import;
 	bool importing; /* one session at a time */

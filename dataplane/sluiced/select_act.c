@@ -182,6 +182,7 @@ struct select_task *select_start_act(struct client *c, const char *verb,
 	t->each = select_act;
 	t->slice_end = select_flush;
 	t->reason = strdup(reason);
+	select_audit(t, request);
 	if (t->reason != NULL)
 		return t;
 	select_free(t);
@@ -201,6 +202,6 @@ bool select_act_finish(struct select_task *t)
 	json_object_set_new(j, "in_flight",
 			    json_integer((json_int_t)t->in_flight));
 	json_object_set_new(j, "truncated", json_boolean(t->truncated));
-	client_done(t->task.client, j);
+	t->answer = j;
 	return true;
 }

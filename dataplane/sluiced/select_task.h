@@ -23,8 +23,12 @@ struct select_task {
 	void (*slice_end)(struct select_task *t);
 	/* First of all, until it returns true. May be NULL. */
 	bool (*begin)(struct select_task *t);
-	/* False: not yet. A commit wakes it, or it is called each turn. */
+	/* False: not yet. A commit wakes it, or it is called each turn. It
+	 * answers, or leaves the answer in `answer`: it goes out when the
+	 * audit line that tells of it is on disk. */
 	bool (*finish)(struct select_task *t);
+	json_t *answer;
+	json_t *line; /* of the audit; NULL: nothing acts here */
 	const char *verb;
 	char *reason;
 	uint64_t messages, recipients, last_id; /* what was counted */
@@ -45,7 +49,7 @@ struct select_task {
 	struct spool_set_item *items;
 	uint32_t item_count, item_room;
 	uint32_t commits; /* of the journal, not answered yet */
-	int res;
+	int res, audit_res;
 	void *table; /* of what was counted (decide, shape) */
 	void (*table_free)(void *table);
 };
@@ -55,6 +59,8 @@ struct select_task {
 /* A task without a selection; answers with an error and returns NULL without
  * memory. */
 struct select_task *select_new(struct client *c, const char *verb);
+/* An act: what the request says goes into the audit. */
+void select_audit(struct select_task *t, json_t *request);
 /* Takes the selection. `envelopes`: entries come with their addresses. */
 struct select_task *select_start(struct client *c, const char *verb,
 				 struct selection *s, bool envelopes);

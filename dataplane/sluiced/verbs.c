@@ -31,9 +31,10 @@ static const struct verb verbs[] = {
 	{"decide", verb_decide, " selection action reason dry_run limit "},
 	{"replies", verb_replies, " provider limit "},
 	{"shape", verb_shape, " selection senders limit "},
+	{"audit", verb_audit, ""},
 	{"recovered", verb_recovered, ""},
 	{"tail", verb_tail, ""},
-	{"import", verb_import, " kind copy normalise "},
+	{"import", verb_import, " kind copy normalise reason "},
 };
 
 const struct verb *verb_find(const char *name)

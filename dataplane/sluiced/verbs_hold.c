@@ -21,7 +21,7 @@ static bool hold_finish(struct select_task *t)
 	json_t *j = select_totals(t);
 
 	json_object_set_new(j, "hold", json_integer(t->hold));
-	client_done(t->task.client, j);
+	t->answer = j;
 	return true;
 }
 
@@ -95,6 +95,7 @@ void verb_hold(struct client *c, json_t *request)
 	t->each = hold_entry;
 	t->finish = hold_finish;
 	t->reason = strdup(reason);
+	select_audit(t, request);
 	t->to_hold = selection_copy(s);
 	if (t->reason == NULL || t->to_hold == NULL) {
 		select_free(t);
@@ -177,7 +178,7 @@ static bool release_finish(struct select_task *t)
 			    json_integer((json_int_t)t->still_held));
 	json_object_set_new(j, "still_held_by",
 			    t->still_held ? holds_left(t->en) : json_array());
-	client_done(c, j);
+	t->answer = j;
 	return true;
 }
 
@@ -242,6 +243,7 @@ void verb_release(struct client *c, json_t *request)
 	t->each = release_entry;
 	t->slice_end = select_flush;
 	t->finish = release_finish;
+	select_audit(t, request);
 	if (t->reason == NULL) {
 		select_free(t);
 		client_error(c, EX_OSERR, "out of memory");

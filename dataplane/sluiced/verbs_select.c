@@ -12,6 +12,7 @@
 
 #include "sluice/assert.h"
 #include "sluice/clock.h"
+#include "sluiced/audit.h"
 #include "sluiced/select_task.h"
 
 #define LIST_PER_PACKET  128
@@ -22,11 +23,38 @@ void select_free(struct select_task *t)
 	walker_destroy(&t->walker);
 	selection_destroy(&t->to_hold);
 	json_decref(t->list);
+	json_decref(t->answer);
+	json_decref(t->line);
 	free(t->reason);
 	if (t->table != NULL)
 		t->table_free(t->table);
 	free(t->items);
 	free(t);
+}
+
+/* What was done goes into the audit, with how it ended. */
+static void select_record(struct select_task *t, const char *result,
+			  void (*done)(void *user, int res))
+{
+	json_t *line = t->line;
+
+	t->line = NULL;
+	json_object_set_new(line, "messages",
+			    json_integer((json_int_t)t->messages));
+	json_object_set_new(line, "recipients",
+			    json_integer((json_int_t)t->recipients));
+	json_object_set_new(line, "result", json_string(result));
+	if (t->hold != 0)
+		json_object_set_new(line, "hold", json_integer(t->hold));
+	audit_write(t->en->audit, line, done, t);
+}
+
+static void audited(void *user, int res)
+{
+	struct select_task *t = user;
+
+	t->audit_res = res;
+	select_durable(t, 0);
 }
 
 static void select_destroy(struct task *task)
@@ -36,6 +64,8 @@ static void select_destroy(struct task *task)
 	/* A commit still speaks of it: the last one frees. Reads no more: they
 	 * would wake the client. */
 	walker_destroy(&t->walker);
+	if (t->line != NULL && t->answer == NULL)
+		select_record(t, "the client went away", NULL);
 	t->gone = true;
 	if (t->commits == 0)
 		select_free(t);
@@ -71,8 +101,32 @@ static bool select_fail(struct select_task *t, int status, const char *why)
 {
 	struct client *c = t->task.client;
 
+	if (t->line != NULL)
+		select_record(t, why, NULL);
 	client_error(c, status, "%s: %s; what was done so far stays: try again",
 		     t->verb, why);
+	client_task_end(c);
+	return false;
+}
+
+/* Answers what was done, or why it failed, once that is in the audit. */
+static bool select_answer(struct select_task *t)
+{
+	struct client *c = t->task.client;
+
+	if (t->line != NULL) {
+		t->commits++;
+		select_record(t, t->res != 0 ? err_name(t->res) : "done",
+			      audited);
+		return false;
+	}
+	if (t->res != 0)
+		return select_fail(t, EX_IOERR, err_name(t->res));
+	if (t->audit_res != 0)
+		json_object_set_new(t->answer, "audit",
+				    json_string(err_name(t->audit_res)));
+	client_done(c, t->answer);
+	t->answer = NULL;
 	client_task_end(c);
 	return false;
 }
@@ -81,10 +135,12 @@ static bool select_end(struct select_task *t)
 {
 	if (t->commits > 0)
 		return false;
-	if (t->res != 0)
-		return select_fail(t, EX_IOERR, err_name(t->res));
+	if (t->res != 0 || t->answer != NULL)
+		return select_answer(t);
 	if (!t->finish(t))
 		return t->commits == 0;
+	if (t->answer != NULL)
+		return select_answer(t);
 	client_task_end(t->task.client);
 	return false;
 }
@@ -130,6 +186,7 @@ struct select_task *select_new(struct client *c, const char *verb)
 		return NULL;
 	}
 	t->en = client_engine(c);
+	t->task.client = c;
 	t->task.step = select_step;
 	t->task.destroy = select_destroy;
 	t->verb = verb;
@@ -153,6 +210,22 @@ struct select_task *select_start(struct client *c, const char *verb,
 		return NULL;
 	}
 	return t;
+}
+
+void select_audit(struct select_task *t, json_t *request)
+{
+	static const char *const keys[] = {"selection", "reason", "action",
+					   "route",     "pool",   "source"};
+
+	if (t->dry_run)
+		return;
+	t->line = audit_line(t->task.client, t->verb);
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		json_t *j = json_object_get(request, keys[i]);
+
+		if (t->line != NULL && j != NULL)
+			json_object_set(t->line, keys[i], j);
+	}
 }
 
 json_t *select_totals(const struct select_task *t)

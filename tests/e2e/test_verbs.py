@@ -277,5 +277,60 @@ def shape_counts_ages_by_domain(rig):
     check("2 domains" in text[3], str(text))
 
 
+@case
+def the_audit_knows_who_did_what_to_how_many(rig):
+    """Catches an act without a line, a line without an act, and a file that a
+    kill -9 leaves without what was answered."""
+    s, _ = started(rig)
+    q = queue(rig, [[f"u{n}@one.test", f"u{n}@two.test"] for n in range(5)])
+    s.cli("import", "postfix", q.path, "--reason", "their block")
+    s.cli("hold", "--domain", "one.test", "--reason", "wait")
+    s.cli("hold", "--domain", "two.test", "--reason", "dry", "--dry-run")
+    s.cli("count", "--all")
+    s.cli("purge", "--recipient", "u1@two.test", "--yes", "--reason", "spam")
+    s.cli("release", "--hold", "1", "--reason", "fine again")
+    s.cli("purge", "--all", "--reason", "no terminal", check=False)
+    s.process.kill()
+    s.start()
+    s.cli("requeue", "--all", "--reason", "again")
+    lines = s.json("audit")
+    equal([(e["verb"], e.get("recipients"), e.get("reason")) for e in lines],
+          [("import", None, "their block"), ("hold", 5, "wait"), ("purge", 1, "spam"),
+           ("release", 0, "fine again"), ("requeue", 0, "again")], "lines")
+    equal((lines[0]["taken"], lines[0]["kind"]), (5, "postfix"), "import")
+    equal(lines[2]["selection"], {"recipient": ["u1@two.test"]}, "selection")
+    equal((lines[1]["hold"], lines[3]["hold"]), (1, 1), "hold")
+    check(all(e["uid"] == 0 and e["user"] == "root" and e["pid"] > 1 and
+              e["result"] == "done" for e in lines), str(lines))
+    last = s.cli("audit", "--limit", "1").stdout.splitlines()
+    check(len(last) == 1 and "requeue" in last[0] and "root" in last[0],
+          str(last))
+    with open(rig.dir / "spool" / "audit.jsonl", "a") as f:
+        f.write('{"verb": "cut o')
+    s.stop()
+    s.start()
+    s.cli("requeue", "--all", "--reason", "behind a torn line")
+    equal([e["reason"] for e in s.json("audit")[-2:]],
+          ["again", "behind a torn line"], "after a torn line")
+
+
+@case
+def the_audit_does_not_grow_without_end(rig):
+    """Catches a rotation that loses the newest lines, or never happens."""
+    s, _ = started(rig)
+    s.cli("hold", "--domain", "a.test", "--reason", "first")
+    s.stop()
+    path = rig.dir / "spool" / "audit.jsonl"
+    line = path.read_text()
+    path.write_text(line * (8 * 1024 * 1024 // len(line)))
+    s.start()
+    for n in range(3):
+        s.cli("hold", "--domain", f"b{n}.test", "--reason", f"later {n}")
+    check(path.with_suffix(".jsonl.1").exists(), "not rotated")
+    equal(len(path.read_text().splitlines()), 3, "in the new file")
+    equal([e["reason"] for e in s.json("audit", "--limit", "4")],
+          ["first", "later 0", "later 1", "later 2"], "the last lines")
+
+
 if __name__ == "__main__":
     main()
