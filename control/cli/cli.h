@@ -23,8 +23,10 @@ struct cli {
 	const char *envelope_file;
 	const char *queue; /* import postfix --queue */
 	bool normalise;
-	const char *action; /* decide: keep, requeue, ... */
-	bool senders;       /* shape: by the sender's domain */
+	const char *action;       /* decide: keep, requeue, ... */
+	bool senders;             /* shape: by the sender's domain */
+	const char *route, *pool; /* reroute */
+	bool back;
 	uint64_t limit;
 	uint64_t hold_number;
 	json_t *selection; /* built from the options */
@@ -88,6 +90,9 @@ void gave_up_print(const json_t *done);
  * `request` is asked dry for it, and cli->limit is what was confirmed. */
 int act_confirm(struct cli *cli, const char *verb, json_t *(*request)(void *),
 		void *user, bool *nothing);
+/* verbs_decide.c: route, pool, source or back of a reroute go into the request.
+ * Here --source is where to, and no term of the selection. 0, or said. */
+int reroute_target(struct cli *cli, json_t *request);
 /* "purged 3 recipients of 2 messages", and what was left alone. */
 void act_totals_print(const struct cli *cli, const char *would, const char *did,
 		      const json_t *done);
@@ -95,6 +100,7 @@ void act_totals_print(const struct cli *cli, const char *would, const char *did,
 int verb_purge(struct cli *cli);
 int verb_requeue(struct cli *cli);
 int verb_decide(struct cli *cli);
+int verb_reroute(struct cli *cli);
 int verb_replies(struct cli *cli);
 int verb_shape(struct cli *cli);
 int verb_audit(struct cli *cli);

@@ -38,9 +38,14 @@ const struct cli_verb cli_verbs[] = {
 	 "removes a selection for good; asks for the count"},
 	{"requeue", verb_requeue, true, "SELECTION --reason TEXT [--dry-run]",
 	 "deferred, undecided and (by --state) failed: to be sent now"},
+	{"reroute", verb_reroute, true,
+	 "SELECTION --route HOST[:PORT]|--pool P|--source S|--back  --reason "
+	 "TEXT [--dry-run]\n  (--source is where from; it selects nothing "
+	 "here)",
+	 "sends a selection another way, now"},
 	{"decide", verb_decide, true,
-	 "[SELECTION] | SELECTION --keep|--requeue|--fail|--purge --reason "
-	 "TEXT [--dry-run] [--yes]",
+	 "[SELECTION] | SELECTION --keep|--requeue|--fail|--purge|--reroute "
+	 "--route...\n  --reason TEXT [--dry-run] [--yes]",
 	 "what needs a decision, by refusal; and the decision"},
 	{"replies", verb_replies, true, "[--provider P] [--limit N] [--json]",
 	 "what receivers refused with, lately"},

@@ -27,6 +27,9 @@ enum {
 	OPT_NORMALISE,
 	OPT_ACTION,
 	OPT_SENDERS,
+	OPT_ROUTE,
+	OPT_POOL,
+	OPT_BACK,
 	OPT_ALL,
 	OPT_LIST,   /* selection: a list of strings */
 	OPT_SINGLE, /* selection: one string */
@@ -49,6 +52,10 @@ static const struct option options[] = {
 	{"requeue", no_argument, NULL, OPT_ACTION},
 	{"fail", no_argument, NULL, OPT_ACTION},
 	{"purge", no_argument, NULL, OPT_ACTION},
+	{"reroute", no_argument, NULL, OPT_ACTION},
+	{"route", required_argument, NULL, OPT_ROUTE},
+	{"pool", required_argument, NULL, OPT_POOL},
+	{"back", no_argument, NULL, OPT_BACK},
 	{"senders", no_argument, NULL, OPT_SENDERS},
 	{"all", no_argument, NULL, OPT_ALL},
 	{"provider", required_argument, NULL, OPT_LIST},
@@ -185,6 +192,15 @@ static int option_take(struct cli *cli, int opt, const struct option *o)
 		return action_take(cli, o->name);
 	case OPT_SENDERS:
 		cli->senders = true;
+		return 0;
+	case OPT_ROUTE:
+		cli->route = optarg;
+		return 0;
+	case OPT_POOL:
+		cli->pool = optarg;
+		return 0;
+	case OPT_BACK:
+		cli->back = true;
 		return 0;
 	case OPT_ALL:
 		json_object_set_new(cli->selection, "all", json_true());

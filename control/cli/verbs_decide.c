@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * verbs_decide.c - decide: what needs a decision, and the decision.
+ * verbs_decide.c - decide: what needs a decision, and the decision; reroute.
  *
  * Without an action it only looks; a decision to purge asks for the count as
  * `purge` does.
@@ -61,6 +61,70 @@ static int undecided_show(struct cli *cli)
 	return rc;
 }
 
+/* The source is no term of the selection here. */
+static int source_take(struct cli *cli, json_t *request)
+{
+	json_t *sources = json_object_get(cli->selection, "source");
+
+	if (sources == NULL)
+		return 0;
+	if (json_array_size(sources) != 1) {
+		fputs("sluice: reroute: one --source; several make a --pool\n",
+		      stderr);
+		return EX_USAGE;
+	}
+	json_object_set(request, "source", json_array_get(sources, 0));
+	json_object_del(cli->selection, "source");
+	return 0;
+}
+
+int reroute_target(struct cli *cli, json_t *request)
+{
+	int rc = source_take(cli, request);
+
+	if (cli->route != NULL)
+		json_object_set_new(request, "route", json_string(cli->route));
+	if (cli->pool != NULL)
+		json_object_set_new(request, "pool", json_string(cli->pool));
+	if (cli->back)
+		json_object_set_new(request, "back", json_true());
+	return rc;
+}
+
+static void no_path_print(const json_t *done)
+{
+	if (json_int(done, "no_path") > 0)
+		printf("  %lld of them stay with their sources: their "
+		       "provider's pool has none of those (see `sluice "
+		       "providers`)\n",
+		       (long long)json_int(done, "no_path"));
+}
+
+int verb_reroute(struct cli *cli)
+{
+	json_t *done = NULL, *req;
+	int rc = act_reason_missing(cli);
+
+	if (rc != 0)
+		return rc;
+	req = act_request(cli, "reroute");
+	rc = reroute_target(cli, req);
+	if (rc != 0)
+		json_decref(req);
+	else
+		rc = connection_ask(cli, req, NULL, NULL, &done);
+	if (rc != 0)
+		return rc;
+	if (cli->json) {
+		print_json("sluice.reroute.1", done);
+	} else {
+		act_totals_print(cli, "would reroute", "rerouted", done);
+		no_path_print(done);
+	}
+	json_decref(done);
+	return 0;
+}
+
 static json_t *decide_request(void *user)
 {
 	struct cli *cli = user;
@@ -80,6 +144,7 @@ static const struct {
 	{"requeue", "would requeue", "requeued"},
 	{"fail", "would fail", "failed"},
 	{"purge", "would purge", "purged"},
+	{"reroute", "would reroute", "rerouted"},
 };
 
 static void decided_print(const struct cli *cli, const json_t *done)
@@ -88,6 +153,18 @@ static void decided_print(const struct cli *cli, const json_t *done)
 		if (strcmp(words[i].action, cli->action) == 0)
 			act_totals_print(cli, words[i].would, words[i].did,
 					 done);
+	no_path_print(done);
+}
+
+static int decide_reroute(struct cli *cli, json_t **done)
+{
+	json_t *req = decide_request(cli);
+	int rc = reroute_target(cli, req);
+
+	if (rc == 0)
+		return connection_ask(cli, req, NULL, NULL, done);
+	json_decref(req);
+	return rc;
 }
 
 int verb_decide(struct cli *cli)
@@ -102,7 +179,9 @@ int verb_decide(struct cli *cli)
 	if (rc == 0 && strcmp(cli->action, "purge") == 0)
 		rc = act_confirm(cli, "decide --purge", decide_request, cli,
 				 &nothing);
-	if (rc == 0 && !nothing)
+	if (rc == 0 && strcmp(cli->action, "reroute") == 0)
+		rc = decide_reroute(cli, &done);
+	else if (rc == 0 && !nothing)
 		rc = connection_ask(cli, decide_request(cli), NULL, NULL,
 				    &done);
 	if (rc != 0)

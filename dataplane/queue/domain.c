@@ -118,6 +118,7 @@ static int domain_init(struct queue *q, struct queue_domain *d, uint32_t number)
 {
 	*d = (struct queue_domain){
 		.number = number,
+		.base = queue_domain_base(q, number),
 		.provider = QUEUE_NONE,
 		.provider_next = QUEUE_NONE,
 		.provider_prev = QUEUE_NONE,
@@ -182,6 +183,8 @@ uint32_t queue_domain_find(const struct queue *q, const char *name)
 const char *queue_domain_name(const struct queue *q, uint32_t domain)
 {
 	MAGIC_CHECK(q, QUEUE_MAGIC);
+	if (domain < q->domains.used) /* not while it is made */
+		domain = queue_domain_at(q, domain)->base;
 	return intern_text(q->domain_names, domain);
 }
 

@@ -250,7 +250,7 @@ static int outcome_apply(struct queue *q, uint32_t n,
 
 	if (o->in_doubt)
 		res = outcome_doubt(q, o);
-	else
+	else if (!(node->marks & MARK_REROUTED))
 		node->pinned = o->source; /* in doubt: where it was tried */
 	node->attempts = o->attempts;
 	node->last_class = o->reply_class;
@@ -308,7 +308,8 @@ static void set_one(struct queue *q, enum spool_set_kind kind, uint32_t n)
 		queue_place_done(q, n, RCPT_PURGED);
 		return;
 	case SPOOL_SET_REQUEUED:
-		node->pinned = 0;
+		if (!(node->marks & MARK_REROUTED))
+			node->pinned = 0;
 		if (kept)
 			queue_place_revive(q, n);
 		if (state == RCPT_DEFERRED || state == RCPT_NEEDS_DECISION)

@@ -283,7 +283,7 @@ bool queue_place_done(struct queue *q, uint32_t n, uint8_t state)
 		queue_oldest_remove(d, m->arrival_s);
 	}
 	place_enter(q, n, state, 0);
-	node->marks = 0;
+	node->marks &= MARK_REROUTED;
 	if (rcpt_state_is_kept(state))
 		return false;
 	m->remaining--;

@@ -105,6 +105,15 @@ uint32_t queue_unpark_provider(struct queue *q, uint32_t provider,
 /* Puts a taken recipient back to the FRONT: nothing charged. */
 int queue_put_back(struct queue *q, uint64_t id, uint32_t rcpt);
 
+/* Sends a recipient another way: to `provider` (QUEUE_NONE: its domain's own)
+ * and from `source` only (QUEUE_NONE: any). Its state stays. The owner's
+ * domain_new() is asked for a domain with a key that queue_via_provider()
+ * reads. -ENOENT, -EBUSY in flight, -EALREADY done, -ENOMEM. */
+int queue_reroute(struct queue *q, uint64_t id, uint32_t rcpt,
+		  uint32_t provider, uint32_t source);
+/* QUEUE_NONE: the name of a domain, as it is. */
+uint32_t queue_via_provider(const char *key);
+
 /* Moves deferred recipients whose minute has come; call about once a second.
  * `expired` gets those past their lifetime (may be NULL). */
 uint32_t queue_tick(struct queue *q, uint32_t now_s, uint32_t lifetime_s,

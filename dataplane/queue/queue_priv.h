@@ -33,7 +33,8 @@ enum node_mark {
 	MARK_CUSTODY = 1,  /* held: taken over, or HELD by an operator's set */
 	MARK_STANDING = 2, /* held by a standing hold that names recipients */
 	MARK_ATTEMPT = 4,  /* an attempt without outcome so far */
-	MARK_PARKED = 8    /* waits for its source, outside its domain's list */
+	MARK_PARKED = 8,   /* waits for its source, outside its domain's list */
+	MARK_REROUTED = 16 /* an operator's pin: outcomes do not change it */
 };
 
 /* One recipient, or the sentinel of a list, or a free run. */
@@ -108,6 +109,7 @@ struct order_run {
 
 struct queue_domain {
 	uint32_t number;
+	uint32_t base; /* whose name it has: itself, unless rerouted */
 	uint32_t provider;
 	uint32_t front;          /* sentinel: put back, the latest first */
 	struct order_run sorted; /* waiting, in the provider's order */
@@ -298,6 +300,9 @@ bool queue_match_is_scope(const struct selection *s);
 bool queue_match_domain(const struct queue *q, const struct selection *s,
 			const struct queue_domain *d);
 uint8_t queue_effective_state(const struct queue *q, const struct node *node);
+
+/* reroute.c */
+uint32_t queue_domain_base(const struct queue *q, uint32_t number);
 
 /* hold.c */
 void queue_hold_domain(struct queue *q, struct queue_domain *d);

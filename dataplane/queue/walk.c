@@ -27,7 +27,7 @@ static void entry_fill(const struct queue *q, uint32_t n, struct queue_entry *e)
 		.state = queue_effective_state(q, node),
 		.attempts = node->attempts,
 		.last_class = node->last_class,
-		.domain = node->domain,
+		.domain = d->base,
 		.provider = d->provider,
 		.due_s = node->state == RCPT_DEFERRED ? node->time_s : 0,
 		.tag = has_tag(node) ? node->time_s : 0,

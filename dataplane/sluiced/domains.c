@@ -32,7 +32,11 @@ uint32_t domain_new(void *user, uint32_t domain, const char *name)
 	uint32_t provider;
 
 	role_assert(&role_queue);
-	provider = provider_of_domain(en, name);
+	provider = queue_via_provider(name);
+	if (provider == QUEUE_NONE)
+		provider = provider_of_domain(en, name);
+	else /* its name, without the mark */
+		name = queue_domain_name(en->queue, domain);
 	release_domain_set(en->release, domain, provider,
 			   domain_pace(en->config, name), clock_monotonic_ns());
 	if (en->delivery_up)

@@ -197,6 +197,7 @@ static const struct delivery_ops delivery_ops = {
 	.done = result_done,
 	.connect_failed = result_connect_failed,
 	.unroutable = engine_unroutable,
+	.route = reroute_of_provider,
 };
 
 static void engine_second(struct io_timer *t, uint64_t now_ns)
@@ -269,7 +270,9 @@ static int create_delivery(struct engine *en, struct err *e)
 	role_assert(&role_queue);
 	if (rc == 0)
 		rc = delivery_create(&en->delivery, &o, &delivery_ops, en, e);
+	role_assert(&role_spool);
 	if (rc == 0) {
+		reroutes_restore(en);
 		stops_restore(en);
 		domains_to_delivery(en);
 	}
@@ -298,6 +301,7 @@ int engine_create(struct engine **out, const struct config *c, int *status,
 	en->magic = ENGINE_MAGIC;
 	en->config = c;
 	en->hold_next = 1;
+	en->reroute_next = 1;
 	en->started_s = clock_realtime_s();
 	rc = create_pure(en, status, e);
 	if (rc == 0)

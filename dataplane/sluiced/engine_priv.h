@@ -31,6 +31,7 @@
 struct provider {
 	char *name;
 	uint32_t config;    /* index into config.providers */
+	char *route;        /* of an operator's reroute; NULL = the config's */
 	bool held;          /* by a standing hold on the provider */
 	uint64_t delivered; /* recipients since start */
 	uint64_t refused;
@@ -63,6 +64,7 @@ struct unroutable {
 
 struct late_outcome; /* outcomes.c */
 struct stop;         /* a noted path; stops.c */
+struct reroute_note; /* reroutes.c */
 struct attempt_wait; /* an attempt on its way to the disk; results.c */
 struct command;      /* the command socket; command.c */
 struct listener;     /* SMTP intake */
@@ -119,7 +121,9 @@ struct engine {
 	uint64_t seconds[RATE_SECONDS] OWNED_BY(role_queue);
 	uint32_t second_at OWNED_BY(role_queue);
 	struct stop *stops; /* noted ones, until stops_restore() */
-	bool delivery_up;   /* recovery is over: domains go to delivery */
+	struct reroute_note *reroute_notes; /* until reroutes_restore() */
+	uint32_t reroute_next OWNED_BY(role_queue);
+	bool delivery_up; /* recovery is over: domains go to delivery */
 	bool stopping;
 	bool delivery_stopped;
 	int broken; /* -errno: storage failed for good */
@@ -204,6 +208,30 @@ void stop_note(struct engine *en, uint32_t provider, uint32_t source)
 	RUNS_ON(role_queue, role_spool);
 int stop_from_note(struct engine *en, const char *key, struct text value);
 void stops_restore(struct engine *en) RUNS_ON(role_queue);
+
+/* reroutes.c: the way an operator wants, see docs/command-socket.md */
+struct reroute {
+	const char *route; /* "host:port"; NULL = as the config says */
+	const char *pool;  /* one of its sources; NULL */
+	const char *source;
+};
+/* Moves one recipient. -ENXIO: its provider sends from no such source;
+ * else as queue_reroute(). */
+int reroute_apply(struct engine *en, const struct reroute *r, uint64_t id,
+		  uint32_t rcpt) RUNS_ON(role_queue);
+/* Journals `count` recipients of reroute `number`, part `part` of it; the
+ * first part says what it is. `done` will be called if 0. -EAGAIN. */
+int reroute_note(struct engine *en, uint32_t number, uint32_t part,
+		 const char *text, const struct spool_set_item *items,
+		 uint32_t count, spool_done_fn *done, void *user)
+	RUNS_ON(role_spool);
+int reroute_from_note(struct engine *en, const char *key, struct text value);
+void reroutes_restore(struct engine *en) RUNS_ON(role_queue, role_spool);
+/* delivery_ops.route */
+const char *reroute_of_provider(void *user, uint32_t provider);
+/* providers.c: the provider that `route` leads to, made if need be. */
+uint32_t provider_of_route(struct engine *en, const char *route)
+	RUNS_ON(role_queue);
 
 /* events.c: takes over the reference; cheap when nobody listens */
 bool event_wanted(const struct engine *en);

@@ -68,6 +68,8 @@ static int on_note(void *user, const char *key, struct text value)
 
 	if (strncmp(key, "hold/", 5) == 0)
 		return hold_from_note(en, key, value);
+	if (strncmp(key, "reroute/", 8) == 0)
+		return reroute_from_note(en, key, value);
 	if (strncmp(key, "path/", 5) == 0)
 		return stop_from_note(en, key, value);
 	return 0;

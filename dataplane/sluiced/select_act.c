@@ -55,26 +55,6 @@ static void items_review(struct select_task *t)
 	t->item_count = kept;
 }
 
-/* One by one: select_durable() comes for each. *done of them were applied. */
-static int items_apply(struct select_task *t,
-		       const struct spool_set_item *items, uint32_t count,
-		       uint32_t *done)
-{
-	int rc = 0;
-
-	for (*done = 0; rc == 0 && *done < count; (*done)++) {
-		t->commits++;
-		rc = t->apply(t, &items[*done]);
-		if (rc != 0) {
-			t->commits--;
-			return rc;
-		}
-		if (!t->counted)
-			select_count(t, items[*done].id);
-	}
-	return rc;
-}
-
 static int items_set(struct select_task *t, const struct spool_set_item *items,
 		     uint32_t count, uint32_t *done)
 {
@@ -104,7 +84,7 @@ void select_flush(struct select_task *t)
 		n = t->item_count - at;
 		n = n < SET_ITEMS ? n : SET_ITEMS;
 		done = 0;
-		rc = t->apply != NULL ? items_apply(t, t->items + at, n, &done)
+		rc = t->apply != NULL ? t->apply(t, t->items + at, n, &done)
 				      : items_set(t, t->items + at, n, &done);
 		at += done;
 	}

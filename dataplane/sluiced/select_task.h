@@ -43,8 +43,10 @@ struct select_task {
 	/* What is done to the items (`kind`, or apply()), and in which states
 	 * they still may be. */
 	enum spool_set_kind kind;
-	/* Instead of a set: journals and applies one item. */
-	int (*apply)(struct select_task *t, const struct spool_set_item *item);
+	/* Instead of a set: journals, applies and counts the first *done of the
+	 * items, select_durable() comes for each t->commits++ it made. */
+	int (*apply)(struct select_task *t, const struct spool_set_item *items,
+		     uint32_t count, uint32_t *done);
 	uint32_t states; /* bits as in a selection */
 	struct spool_set_item *items;
 	uint32_t item_count, item_room;
@@ -82,6 +84,9 @@ void select_durable(void *user, int res);
 /* As finish, for those that act: says in the log and in the answer what was
  * done, and what was passed over. */
 bool select_act_finish(struct select_task *t);
+/* verb_reroute.c: also for decide. `states` bounds what is moved. */
+void reroute_start(struct client *c, json_t *request, const char *verb,
+		   uint32_t states);
 /* One packet's worth: messages, recipients, in_flight, and what the patterns
  * gave up on. */
 json_t *select_totals(const struct select_task *t);

@@ -160,14 +160,32 @@ static int fail_one(struct select_task *t, const struct spool_set_item *item)
 	return 0;
 }
 
+static int fail_items(struct select_task *t, const struct spool_set_item *items,
+		      uint32_t count, uint32_t *done)
+{
+	int rc;
+
+	for (*done = 0; *done < count; (*done)++) {
+		t->commits++;
+		rc = fail_one(t, &items[*done]);
+		if (rc != 0) {
+			t->commits--;
+			return rc;
+		}
+		select_count(t, items[*done].id);
+	}
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	enum spool_set_kind kind;
-	int (*apply)(struct select_task *t, const struct spool_set_item *item);
+	int (*apply)(struct select_task *t, const struct spool_set_item *items,
+		     uint32_t count, uint32_t *done);
 } actions[] = {{"keep", SPOOL_SET_HELD, NULL},
 	       {"requeue", SPOOL_SET_REQUEUED, NULL},
 	       {"purge", SPOOL_SET_PURGED, NULL},
-	       {"fail", 0, fail_one}};
+	       {"fail", 0, fail_items}};
 #define ACTIONS (sizeof(actions) / sizeof(actions[0]))
 
 void verb_decide(struct client *c, json_t *request)
@@ -181,12 +199,17 @@ void verb_decide(struct client *c, json_t *request)
 		undecided_list(c, request);
 		return;
 	}
+	if (name != NULL && strcmp(name, "reroute") == 0) {
+		reroute_start(c, request, "decide",
+			      SELECT_STATE(RCPT_NEEDS_DECISION));
+		return;
+	}
 	while (i < ACTIONS && (name == NULL || strcmp(actions[i].name, name)))
 		i++;
 	if (i == ACTIONS) {
 		client_error(c, EX_USAGE,
-			     "decide: '%s' is none of keep, requeue, purge, "
-			     "fail",
+			     "decide: '%s' is none of keep, requeue, reroute, "
+			     "purge, fail",
 			     name ? name : "");
 		return;
 	}

@@ -215,7 +215,8 @@ struct select_task *select_start(struct client *c, const char *verb,
 void select_audit(struct select_task *t, json_t *request)
 {
 	static const char *const keys[] = {"selection", "reason", "action",
-					   "route",     "pool",   "source"};
+					   "route",     "pool",   "source",
+					   "back"};
 
 	if (t->dry_run)
 		return;
@@ -294,6 +295,11 @@ static json_t *entry_json(const struct engine *en, const struct walker_entry *e)
 		json_object_set_new(j, "due", json_integer(e->index.due_s));
 	if (e->index.standing_hold)
 		json_object_set_new(j, "standing_hold", json_true());
+	if (e->index.pinned_source < en->config->source_count)
+		json_object_set_new(
+			j, "source",
+			json_string(en->config->sources[e->index.pinned_source]
+					    .name));
 	reply_add(en, j, e->index.tag);
 	return j;
 }

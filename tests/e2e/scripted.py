@@ -55,6 +55,7 @@ class Session(socketserver.StreamRequestHandler):
                 content = self.content()
                 for r in self.recipients:
                     self.server.taken.append((r, content))
+                    self.server.clients.append((r, self.client_address[0]))
                 self.recipients = []
                 self.say(b"250 2.0.0 taken")
             else:
@@ -67,6 +68,7 @@ class Scripted(socketserver.ThreadingTCPServer):
 
     def __init__(self, address, port):
         self.taken = []
+        self.clients = []
         self.kind = False  # True: takes everybody from now on
         super().__init__((address, port), Session)
         threading.Thread(target=self.serve_forever, daemon=True).start()

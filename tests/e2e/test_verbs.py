@@ -252,6 +252,80 @@ def what_needs_a_decision_is_shown_and_decided(rig):
 
 
 @case
+def rerouted_mail_goes_the_way_it_was_told(rig):
+    """Catches a reroute that takes other mail along, is forgotten by a
+    restart, or cannot be taken back."""
+    s, first = started(rig, sources=2)
+    port = free_port()
+    second = Scripted("127.0.2.1", port)
+    way = f"127.0.2.1:{port}"
+    q = queue(rig, [["odd-1@y.test"], ["defer-1@y.test"],
+                    ["u1@y.test", "u2@z.test"], ["u3@y.test", "w3@z.test"],
+                    ["u4@y.test"], ["u5@y.test"]])
+    s.cli("import", "postfix", q.path)
+    s.cli("release", "--recipient", "odd-1@y.test", "--recipient",
+          "defer-1@y.test", "--reason", "go")
+    wait_for("their answers", 30, lambda: totals(s)["needs_decision"] == 1 and
+             totals(s)["deferred"] == 1)
+    second.kind = True
+    r = s.cli("reroute", "--all", "--reason", "x", check=False)
+    check(r.returncode == 64 and "route" in r.stderr, r.stderr)
+    r = s.cli("reroute", "--all", "--route", "a b", "--reason", "x",
+              check=False)
+    check(r.returncode == 64 and "HOST:PORT" in r.stderr, r.stderr)
+    r = s.cli("reroute", "--all", "--source", "out9", "--reason", "x",
+              check=False)
+    equal(r.returncode, 65, r.stderr)
+    r = s.cli("reroute", "--recipient", "u1@y.test", "--recipient",
+              "u2@z.test", "--route", way, "--reason", "r", "--dry-run")
+    check("would reroute 2 recipients of 1 messages" in r.stdout, r.stdout)
+    s.cli("reroute", "--recipient", "u1@y.test", "--recipient", "u2@z.test",
+          "--recipient", "u5@y.test", "--route", way, "--reason", "smarthost")
+    s.cli("decide", "--all", "--reroute", "--route", way, "--reason", "there")
+    s.cli("reroute", "--state", "deferred", "--route", way, "--reason", "too")
+    s.cli("reroute", "--recipient", "u4@y.test", "--source", "out2",
+          "--reason", "from there")
+    s.cli("reroute", "--recipient", "u5@y.test", "--back", "--reason", "no")
+    wait_for("the undecided", 30, lambda: second.recipients() ==
+             ["defer-1@y.test", "odd-1@y.test"])
+
+    def as_told():
+        providers = {e["recipient"]: e["provider"]
+                     for e in s.json("list", "--all")}
+        equal(providers, {"u1@y.test": f"via {way}", "u2@z.test": f"via {way}",
+                          "u3@y.test": "y.test", "w3@z.test": "z.test",
+                          "u4@y.test": "y.test", "u5@y.test": "y.test"},
+              "providers")
+        listed = s.json("list", "--recipient", "u4@y.test")[0]
+        equal(listed["source"], "out2", "source")
+        equal(count(s, "--domain", "z.test"), (2, 2), "by domain")
+        equal(count(s, "--domain", "z.test", "--provider", f"via {way}"),
+              (1, 1), "by provider")
+    as_told()
+    for kill in (True, False):
+        if kill:
+            s.process.kill()
+        else:
+            s.stop()
+        s.start()
+        as_told()
+    s.cli("hold", "--domain", "z.test", "--reason", "also what is rerouted")
+    s.cli("release", "--all", "--reason", "go")
+    wait_for("what may go", 30, lambda: totals(s)["recipients"] == 2)
+    equal(second.recipients(), ["defer-1@y.test", "odd-1@y.test",
+                                "u1@y.test"], "there")
+    equal(first.recipients(), ["u3@y.test", "u4@y.test", "u5@y.test"], "here")
+    equal([h for r, h in first.clients if r == "u4@y.test"], ["127.0.1.2"],
+          "from")
+    s.cli("release", "--domain", "z.test", "--reason", "go")
+    wait_for("the rest", 30, lambda: totals(s)["recipients"] == 0)
+    equal(second.recipients()[-1], "u2@z.test", "there")
+    lines = [e for e in s.json("audit") if e["verb"] == "reroute"]
+    equal([(e["recipients"], e.get("route")) for e in lines],
+          [(3, way), (1, way), (1, None), (1, None)], "audit")
+
+
+@case
 def shape_counts_ages_by_domain(rig):
     """Catches a table whose rows, columns or sums are wrong."""
     s, _ = started(rig)
