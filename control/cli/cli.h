@@ -104,6 +104,7 @@ int verb_reroute(struct cli *cli);
 int verb_replies(struct cli *cli);
 int verb_shape(struct cli *cli);
 int verb_audit(struct cli *cli);
+int verb_trace(struct cli *cli);
 int verb_status(struct cli *cli);
 int verb_providers(struct cli *cli);
 int verb_sources(struct cli *cli);

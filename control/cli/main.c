@@ -52,6 +52,8 @@ const struct cli_verb cli_verbs[] = {
 	{"shape", verb_shape, true,
 	 "[SELECTION] [--senders] [--limit N] [--json]",
 	 "age by domain, as qshape counts"},
+	{"trace", verb_trace, false, "ID [--json]",
+	 "the whole way of one message, also of one that is gone"},
 	{"audit", verb_audit, false, "[--limit N] [--json]",
 	 "who did what, to how many, and why"},
 	{"check", verb_check, false, "[-c FILE]", "validates the config"},

@@ -97,6 +97,7 @@ void verb_replies(struct client *c, json_t *request);
 void verb_shape(struct client *c, json_t *request);
 void verb_audit(struct client *c, json_t *request);
 void verb_reroute(struct client *c, json_t *request);
+void verb_trace(struct client *c, json_t *request);
 void verb_recovered(struct client *c, json_t *request);
 void verb_tail(struct client *c, json_t *request);
 void verb_import(struct client *c, json_t *request);

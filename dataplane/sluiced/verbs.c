@@ -35,6 +35,7 @@ static const struct verb verbs[] = {
 	{"replies", verb_replies, " provider limit "},
 	{"shape", verb_shape, " selection senders limit "},
 	{"audit", verb_audit, ""},
+	{"trace", verb_trace, " id "},
 	{"recovered", verb_recovered, ""},
 	{"tail", verb_tail, ""},
 	{"import", verb_import, " kind copy normalise reason "},

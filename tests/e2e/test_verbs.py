@@ -326,6 +326,49 @@ def rerouted_mail_goes_the_way_it_was_told(rig):
 
 
 @case
+def trace_tells_the_whole_way_also_afterwards(rig):
+    """Catches a step that is missing, told of another message, or forgotten
+    when the message is gone."""
+    s, sink = started(rig)
+    q = queue(rig, [["other@y.test"], ["defer-1@y.test", "u1@y.test"]])
+    s.cli("import", "postfix", q.path)
+    first, mine = sorted({e["id"] for e in s.json("list", "--all")})
+    s.cli("release", "--id", mine, "--reason", "go")
+    wait_for("the answers", 30, lambda: totals(s)["deferred"] == 1 and
+             totals(s)["delivered"] == 1)
+
+    def steps():
+        lines = s.json("trace", mine)
+        equal(lines[-1]["schema"], "sluice.trace.1", "schema")
+        return lines[-1], [(e["event"], e.get("rcpt"), e.get("state"))
+                           for e in lines[:-1]]
+    last, way = steps()
+    equal(way, [("released", 0, None), ("released", 1, None),
+                ("attempt", 0, None), ("outcome", 1, "delivered"),
+                ("outcome", 0, "deferred")], "so far")
+    equal([r["state"] for r in last["recipients"]],
+          ["deferred", "delivered"], "states")
+    text = s.cli("trace", mine).stdout
+    for wanted in ("sender@x.test", "450 4.2.1 come back later",
+                   "<defer-1@y.test>", "via out1", "250 2.0.0 taken"):
+        check(wanted in text, f"{wanted} is not in\n{text}")
+    sink.kind = True
+    s.cli("reroute", "--id", mine, "--source", "out1", "--reason", "r")
+    wait_for("the rest", 30, lambda: totals(s)["delivered"] == 2)
+    s.process.kill()
+    s.start()
+    last, way = steps()
+    equal(way[5:], [("rerouted", 0, None), ("requeued", 0, None),
+                    ("attempt", 0, None), ("outcome", 0, "delivered")],
+          "to the end")
+    equal((last["here"], last["message"]["sender"]), (False, "sender@x.test"),
+          "gone, and known")
+    equal([e["event"] for e in s.json("trace", first)[:-1]], [], "the other")
+    r = s.cli("trace", "4711", check=False)
+    equal(r.returncode, 65, r.stderr)
+
+
+@case
 def shape_counts_ages_by_domain(rig):
     """Catches a table whose rows, columns or sums are wrong."""
     s, _ = started(rig)
