@@ -9,6 +9,7 @@
 #ifndef SLUICE_CLI_H
 #define SLUICE_CLI_H
 
+#include <getopt.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -50,6 +51,11 @@ extern const struct cli_verb cli_verbs[];
 int cli_options_parse(struct cli *cli, const struct cli_verb *v, int argc,
 		      char **argv);
 void cli_usage(const struct cli_verb *v, bool to_stdout);
+/* Ends with an option without a name. */
+const struct option *cli_options(void);
+
+/* completion.c: on stdout */
+void completion_print(void);
 
 /* connect.c */
 struct connection;

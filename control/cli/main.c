@@ -143,6 +143,10 @@ int main(int argc, char **argv)
 		printf("sluice %s\n", SLUICE_VERSION);
 		return 0;
 	}
+	if (strcmp(argv[1], "--bash-completion") == 0) {
+		completion_print();
+		return 0;
+	}
 	v = verb_named(argv[1]);
 	if (v == NULL)
 		return EX_USAGE;

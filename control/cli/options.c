@@ -99,6 +99,11 @@ void cli_usage(const struct cli_verb *v, bool to_stdout)
 		      f);
 }
 
+const struct option *cli_options(void)
+{
+	return options;
+}
+
 /* "sender-domain" is "sender_domain" in JSON. */
 static void option_key(const char *name, char key[32])
 {

@@ -449,5 +449,29 @@ def the_audit_does_not_grow_without_end(rig):
           ["first", "later 0", "later 1", "later 2"], "the last lines")
 
 
+@case
+def bash_completes_verbs_options_and_states(rig):
+    """Catches a completion file that bash does not understand, or that does
+    not know what the command knows."""
+    def completed(*words):
+        script = (f"source {rig.binary('sluice').parent}/sluice.bash; "
+                  "COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); _sluice; "
+                  "echo \"${COMPREPLY[*]}\"")
+        return rig.run("bash", "-euc", script, "bash",
+                       *words).stdout.split()
+    equal(completed("sluice", "re"), ["release", "requeue", "reroute",
+                                      "replies", "recovered"], "verbs")
+    equal(completed("sluice", "purge", "--sender"),
+          ["--senders", "--sender", "--sender-domain"], "options")
+    equal(completed("sluice", "list", "--state", "d"), ["deferred"], "states")
+    equal(completed("sluice", "import", "p"), ["postfix"], "kinds")
+    (rig.dir / "queue-dir").mkdir()
+    equal(completed("sluice", "import", "postfix", "queue"), ["queue-dir"],
+          "files")
+    help_text = rig.run(rig.binary("sluice"), "--help").stdout
+    for verb in completed("sluice", ""):
+        check(f"  {verb} " in help_text, f"{verb} is not in --help")
+
+
 if __name__ == "__main__":
     main()
