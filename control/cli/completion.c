@@ -11,9 +11,9 @@
 
 static void states_print(void)
 {
-	for (uint8_t s = RCPT_WAITING; s <= RCPT_EXPIRED; s++)
-		if (rcpt_state_name(s) != NULL && s != RCPT_DELIVERED)
-			printf(" %s", rcpt_state_name(s));
+	for (int s = RCPT_WAITING; s <= RCPT_EXPIRED; s++)
+		if (rcpt_state_name((uint8_t)s) != NULL && s != RCPT_DELIVERED)
+			printf(" %s", rcpt_state_name((uint8_t)s));
 }
 
 void completion_print(void)

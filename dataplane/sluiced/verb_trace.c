@@ -170,10 +170,14 @@ static void reroute_part(struct trace_task *t, uint32_t number,
 static void on_note(void *user, const char *key, struct text value)
 {
 	struct trace_task *t = user;
-	unsigned number, part;
+	unsigned long number;
+	char *end;
 
-	if (sscanf(key, "reroute/%u/%u", &number, &part) == 2)
-		reroute_part(t, number, value);
+	if (strncmp(key, "reroute/", 8) != 0)
+		return;
+	number = strtoul(key + 8, &end, 10);
+	if (*end == '/')
+		reroute_part(t, (uint32_t)number, value);
 }
 
 static void on_wake(void *user)

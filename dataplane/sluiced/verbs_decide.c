@@ -204,7 +204,8 @@ void verb_decide(struct client *c, json_t *request)
 			      SELECT_STATE(RCPT_NEEDS_DECISION));
 		return;
 	}
-	while (i < ACTIONS && (name == NULL || strcmp(actions[i].name, name)))
+	while (i < ACTIONS &&
+	       (name == NULL || strcmp(actions[i].name, name) != 0))
 		i++;
 	if (i == ACTIONS) {
 		client_error(c, EX_USAGE,
