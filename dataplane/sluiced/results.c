@@ -286,9 +286,8 @@ static void accepted_reply(struct result_context *c, struct spool_outcome *o,
 		at += reply_format(r->reply, c->reply + at,
 				   sizeof(c->reply) - at);
 	o->reply.data = c->reply;
-	o->reply.len = at < REPLY_KEPT_ACCEPTED_BYTES
-			       ? at
-			       : REPLY_KEPT_ACCEPTED_BYTES;
+	o->reply.len =
+		at < REPLY_KEPT_ACCEPTED_BYTES ? at : REPLY_KEPT_ACCEPTED_BYTES;
 }
 
 static void refused(struct result_context *c, struct spool_outcome *o,
