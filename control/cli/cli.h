@@ -9,6 +9,7 @@
 #ifndef SLUICE_CLI_H
 #define SLUICE_CLI_H
 
+#include <getopt.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,6 +24,10 @@ struct cli {
 	const char *envelope_file;
 	const char *queue; /* import postfix --queue */
 	bool normalise;
+	const char *action;       /* decide: keep, requeue, ... */
+	bool senders;             /* shape: by the sender's domain */
+	const char *route, *pool; /* reroute */
+	bool back;
 	uint64_t limit;
 	uint64_t hold_number;
 	json_t *selection; /* built from the options */
@@ -46,6 +51,11 @@ extern const struct cli_verb cli_verbs[];
 int cli_options_parse(struct cli *cli, const struct cli_verb *v, int argc,
 		      char **argv);
 void cli_usage(const struct cli_verb *v, bool to_stdout);
+/* Ends with an option without a name. */
+const struct option *cli_options(void);
+
+/* completion.c: on stdout */
+void completion_print(void);
 
 /* connect.c */
 struct connection;
@@ -76,6 +86,31 @@ void print_json(const char *schema, json_t *j);
 /* For a terminal: control characters become '?'. */
 void print_safe(const char *s, size_t max);
 
+/* verbs_act.c: what the verbs that act share. 0, or a sysexits code, said. */
+int act_reason_missing(const struct cli *cli);
+/* verb, selection or hold, reason, dry_run. */
+json_t *act_request(struct cli *cli, const char *verb);
+/* Says what patterns gave up on, if any. */
+void gave_up_print(const json_t *done);
+/* verbs_change.c. Asks for the count to be typed, unless --yes or --dry-run;
+ * `request` is asked dry for it, and cli->limit is what was confirmed. */
+int act_confirm(struct cli *cli, const char *verb, json_t *(*request)(void *),
+		void *user, bool *nothing);
+/* verbs_decide.c: route, pool, source or back of a reroute go into the request.
+ * Here --source is where to, and no term of the selection. 0, or said. */
+int reroute_target(struct cli *cli, json_t *request);
+/* "purged 3 recipients of 2 messages", and what was left alone. */
+void act_totals_print(const struct cli *cli, const char *would, const char *did,
+		      const json_t *done);
+
+int verb_purge(struct cli *cli);
+int verb_requeue(struct cli *cli);
+int verb_decide(struct cli *cli);
+int verb_reroute(struct cli *cli);
+int verb_replies(struct cli *cli);
+int verb_shape(struct cli *cli);
+int verb_audit(struct cli *cli);
+int verb_trace(struct cli *cli);
 int verb_status(struct cli *cli);
 int verb_providers(struct cli *cli);
 int verb_sources(struct cli *cli);

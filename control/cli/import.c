@@ -38,15 +38,15 @@ struct import_session {
 	json_t *refusals;
 };
 
-static json_t *session_start(struct connection *c, const char *kind,
-			     bool normalise, int *rc)
+static json_t *session_start(struct cli *cli, struct connection *c,
+			     const char *kind, int *rc)
 {
-	json_t *ready;
+	json_t *ready, *j = json_pack("{s:s,s:s,s:b}", "verb", "import", "kind",
+				      kind, "normalise", cli->normalise);
 
-	*rc = connection_send(c,
-			      json_pack("{s:s,s:s,s:b}", "verb", "import",
-					"kind", kind, "normalise", normalise),
-			      NULL, 0);
+	if (cli->reason != NULL)
+		json_object_set_new(j, "reason", json_string(cli->reason));
+	*rc = connection_send(c, j, NULL, 0);
 	if (*rc != 0)
 		return NULL;
 	ready = connection_receive(c, true, NULL);
@@ -105,7 +105,7 @@ int import_open(struct cli *cli, const char *kind, const struct import_ops *ops,
 		free(s);
 		return rc;
 	}
-	ready = session_start(s->connection, kind, cli->normalise, &rc);
+	ready = session_start(cli, s->connection, kind, &rc);
 	if (ready != NULL) {
 		rc = session_tables(s, (uint32_t)json_int(ready, "window"));
 		json_decref(ready);
@@ -329,6 +329,18 @@ static void summary(struct import_session *s)
 		puts("they are held: `sluice release` lets them go");
 }
 
+/* All are answered: sluiced notes the import as done. What it says is what was
+ * counted here, and nothing is lost without it. */
+static void import_end(struct import_session *s)
+{
+	json_t *done = NULL;
+
+	if (connection_send(s->connection, json_pack("{s:b}", "end", 1), NULL,
+			    0) == 0)
+		done = connection_receive(s->connection, true, NULL);
+	json_decref(done);
+}
+
 int import_close(struct import_session **sp, int rc)
 {
 	struct import_session *s = *sp;
@@ -337,6 +349,8 @@ int import_close(struct import_session **sp, int rc)
 		rc = batch_send(s);
 	while (rc == 0 && s->free_count < s->window)
 		rc = answers(s, true);
+	if (rc == 0)
+		import_end(s);
 	progress(s, true);
 	summary(s);
 	if (rc == 0 && s->refused > 0)

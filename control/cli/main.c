@@ -16,7 +16,8 @@ const struct cli_verb cli_verbs[] = {
 	{"status", verb_status, false, "[--json]",
 	 "one screen: totals, rate, ETA, providers, holds"},
 	{"import", verb_import, false,
-	 "postfix DIR [--queue NAME] | eml --envelope FILE.jsonl",
+	 "postfix DIR [--queue NAME] | eml --envelope FILE.jsonl  [--reason "
+	 "TEXT]",
 	 "takes custody of a backlog; never sends"},
 	{"providers", verb_providers, false, "[--json]",
 	 "table of providers: backlog, pace, state, last refusal"},
@@ -32,6 +33,29 @@ const struct cli_verb cli_verbs[] = {
 	{"release", verb_release, true,
 	 "SELECTION | --hold N  --reason TEXT [--dry-run]",
 	 "lets a selection go"},
+	{"purge", verb_purge, true,
+	 "SELECTION --reason TEXT [--dry-run] [--yes]",
+	 "removes a selection for good; asks for the count"},
+	{"requeue", verb_requeue, true, "SELECTION --reason TEXT [--dry-run]",
+	 "deferred, undecided and (by --state) failed: to be sent now"},
+	{"reroute", verb_reroute, true,
+	 "SELECTION --route HOST[:PORT]|--pool P|--source S|--back  --reason "
+	 "TEXT [--dry-run]\n  (--source is where from; it selects nothing "
+	 "here)",
+	 "sends a selection another way, now"},
+	{"decide", verb_decide, true,
+	 "[SELECTION] | SELECTION --keep|--requeue|--fail|--purge|--reroute "
+	 "--route...\n  --reason TEXT [--dry-run] [--yes]",
+	 "what needs a decision, by refusal; and the decision"},
+	{"replies", verb_replies, true, "[--provider P] [--limit N] [--json]",
+	 "what receivers refused with, lately"},
+	{"shape", verb_shape, true,
+	 "[SELECTION] [--senders] [--limit N] [--json]",
+	 "age by domain, as qshape counts"},
+	{"trace", verb_trace, false, "ID [--json]",
+	 "the whole way of one message, also of one that is gone"},
+	{"audit", verb_audit, false, "[--limit N] [--json]",
+	 "who did what, to how many, and why"},
 	{"check", verb_check, false, "[-c FILE]", "validates the config"},
 	{"recovered", verb_recovered, false, "[--json]",
 	 "what may have been delivered twice"},
@@ -117,6 +141,10 @@ int main(int argc, char **argv)
 	}
 	if (strcmp(argv[1], "--version") == 0) {
 		printf("sluice %s\n", SLUICE_VERSION);
+		return 0;
+	}
+	if (strcmp(argv[1], "--bash-completion") == 0) {
+		completion_print();
 		return 0;
 	}
 	v = verb_named(argv[1]);

@@ -25,6 +25,11 @@ enum {
 	OPT_ENVELOPE,
 	OPT_QUEUE,
 	OPT_NORMALISE,
+	OPT_ACTION,
+	OPT_SENDERS,
+	OPT_ROUTE,
+	OPT_POOL,
+	OPT_BACK,
 	OPT_ALL,
 	OPT_LIST,   /* selection: a list of strings */
 	OPT_SINGLE, /* selection: one string */
@@ -43,6 +48,15 @@ static const struct option options[] = {
 	{"envelope", required_argument, NULL, OPT_ENVELOPE},
 	{"queue", required_argument, NULL, OPT_QUEUE},
 	{"normalise", no_argument, NULL, OPT_NORMALISE},
+	{"keep", no_argument, NULL, OPT_ACTION},
+	{"requeue", no_argument, NULL, OPT_ACTION},
+	{"fail", no_argument, NULL, OPT_ACTION},
+	{"purge", no_argument, NULL, OPT_ACTION},
+	{"reroute", no_argument, NULL, OPT_ACTION},
+	{"route", required_argument, NULL, OPT_ROUTE},
+	{"pool", required_argument, NULL, OPT_POOL},
+	{"back", no_argument, NULL, OPT_BACK},
+	{"senders", no_argument, NULL, OPT_SENDERS},
 	{"all", no_argument, NULL, OPT_ALL},
 	{"provider", required_argument, NULL, OPT_LIST},
 	{"domain", required_argument, NULL, OPT_LIST},
@@ -52,9 +66,16 @@ static const struct option options[] = {
 	{"source", required_argument, NULL, OPT_LIST},
 	{"state", required_argument, NULL, OPT_LIST},
 	{"id", required_argument, NULL, OPT_LIST},
+	{"account", required_argument, NULL, OPT_LIST},
+	{"client-ip", required_argument, NULL, OPT_LIST},
+	{"subject", required_argument, NULL, OPT_LIST},
+	{"header", required_argument, NULL, OPT_LIST},
+	{"fingerprint", required_argument, NULL, OPT_LIST},
+	{"score", required_argument, NULL, OPT_LIST},
 	{"older", required_argument, NULL, OPT_SINGLE},
 	{"newer", required_argument, NULL, OPT_SINGLE},
 	{"larger", required_argument, NULL, OPT_SINGLE},
+	{"smaller", required_argument, NULL, OPT_SINGLE},
 	{NULL, 0, NULL, 0}};
 
 void cli_usage(const struct cli_verb *v, bool to_stdout)
@@ -63,12 +84,24 @@ void cli_usage(const struct cli_verb *v, bool to_stdout)
 
 	fprintf(f, "usage: sluice %s %s\n  %s\n", v->name, v->usage, v->help);
 	if (v->selects)
-		fputs("selection: --provider P --domain D --sender A "
-		      "--sender-domain D\n  --recipient A --source S --state "
-		      "waiting|deferred|held|needs-decision|in-flight\n  --id "
-		      "ID --older 2h --newer 1d --larger 1MiB, or --all\n  "
-		      "an option given twice: either value matches\n",
+		fputs("selection, all that are given must match; one given "
+		      "twice: either value does\n"
+		      "  --provider P --domain D --sender A --sender-domain D "
+		      "--recipient A --source S\n"
+		      "  --account USER --client-ip ADDRESS[/BITS] "
+		      "--subject REGEX --header 'NAME: REGEX'\n"
+		      "  --state waiting|deferred|held|needs-decision|"
+		      "in-flight|failed|expired\n"
+		      "  --id ID --older 2h --newer 1d --larger 1MiB "
+		      "--smaller 4KiB, or --all\n"
+		      "  What failed or expired is found by --state or --id "
+		      "only. REGEX: PCRE2, in any case.\n",
 		      f);
+}
+
+const struct option *cli_options(void)
+{
+	return options;
 }
 
 /* "sender-domain" is "sender_domain" in JSON. */
@@ -115,6 +148,17 @@ static int number_parse(const char *name, const char *text, uint64_t *out)
 	return 0;
 }
 
+static int action_take(struct cli *cli, const char *name)
+{
+	if (cli->action != NULL && strcmp(cli->action, name) != 0) {
+		fprintf(stderr, "sluice: --%s or --%s, not both\n", cli->action,
+			name);
+		return EX_USAGE;
+	}
+	cli->action = name;
+	return 0;
+}
+
 static int option_take(struct cli *cli, int opt, const struct option *o)
 {
 	switch (opt) {
@@ -148,6 +192,20 @@ static int option_take(struct cli *cli, int opt, const struct option *o)
 		return 0;
 	case OPT_NORMALISE:
 		cli->normalise = true;
+		return 0;
+	case OPT_ACTION:
+		return action_take(cli, o->name);
+	case OPT_SENDERS:
+		cli->senders = true;
+		return 0;
+	case OPT_ROUTE:
+		cli->route = optarg;
+		return 0;
+	case OPT_POOL:
+		cli->pool = optarg;
+		return 0;
+	case OPT_BACK:
+		cli->back = true;
 		return 0;
 	case OPT_ALL:
 		json_object_set_new(cli->selection, "all", json_true());

@@ -13,7 +13,7 @@
 #include "cli.h"
 #include "sluice/config.h"
 
-static int reason_missing(const struct cli *cli)
+int act_reason_missing(const struct cli *cli)
 {
 	if (cli->reason != NULL && *cli->reason != '\0')
 		return 0;
@@ -23,7 +23,7 @@ static int reason_missing(const struct cli *cli)
 	return EX_USAGE;
 }
 
-static json_t *act_request(struct cli *cli, const char *verb)
+json_t *act_request(struct cli *cli, const char *verb)
 {
 	json_t *r = json_pack("{s:s,s:s,s:b}", "verb", verb, "reason",
 			      cli->reason, "dry_run", cli->dry_run);
@@ -36,11 +36,19 @@ static json_t *act_request(struct cli *cli, const char *verb)
 	return r;
 }
 
+void gave_up_print(const json_t *done)
+{
+	if (json_int(done, "gave_up") > 0)
+		printf("  %lld texts were too much work for the pattern and "
+		       "count as no match: make it simpler\n",
+		       (long long)json_int(done, "gave_up"));
+}
+
 int verb_hold(struct cli *cli)
 {
 	json_t *done = NULL;
 	char m[32], r[32];
-	int rc = reason_missing(cli);
+	int rc = act_reason_missing(cli);
 
 	if (rc == 0)
 		rc = connection_ask(cli, act_request(cli, "hold"), NULL, NULL,
@@ -76,7 +84,7 @@ int verb_release(struct cli *cli)
 {
 	json_t *done = NULL;
 	char m[32], r[32];
-	int rc = reason_missing(cli);
+	int rc = act_reason_missing(cli);
 
 	if (rc == 0 && cli->hold_number > 0 &&
 	    json_object_size(cli->selection) > 0) {

@@ -269,6 +269,8 @@ int verb_count(struct cli *cli)
 		printf("%lld messages, %lld recipients\n",
 		       (long long)json_int(done, "messages"),
 		       (long long)json_int(done, "recipients"));
+	if (rc == 0 && !cli->json)
+		gave_up_print(done);
 	json_decref(done);
 	return rc;
 }

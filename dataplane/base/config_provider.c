@@ -92,7 +92,7 @@ static int read_pool_name(struct config_reader *r, const struct config_node *n,
 }
 
 /* A host, if need be in brackets, and maybe ":PORT". */
-static bool route_valid(const char *text)
+bool config_route_valid(const char *text)
 {
 	struct addr a;
 	char name[DOMAIN_BYTES];
@@ -120,7 +120,7 @@ static int read_route(struct config_reader *r, const struct config_node *n,
 		*(char **)to = NULL;
 		return 0;
 	}
-	if (!route_valid(n->text))
+	if (!config_route_valid(n->text))
 		return config_fail(r, n,
 				   "'%s' is no route; write HOST or "
 				   "HOST:PORT, or 'none' for MX look-up",

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "selection_priv.h"
+#include "sluice/addr.h"
 #include "sluice/clock.h"
 #include "sluice/config.h"
 #include "sluice/domain.h"
@@ -54,6 +55,41 @@ static char *keep_recipient(const char *text)
 	return strdup(buf);
 }
 
+static char *keep_prefix(const char *text)
+{
+	struct addr_prefix p;
+	errno = EINVAL;
+	return addr_prefix_parse(text, &p) == 0 ? strdup(text) : NULL;
+}
+
+static char *keep_pattern(const char *text)
+{
+	errno = EINVAL;
+	return text[0] != '\0' ? strdup(text) : NULL;
+}
+
+/* Characters of a header's name: RFC 5322 3.6.8. */
+static char *keep_header(const char *text)
+{
+	size_t name = strcspn(text, ":");
+	errno = EINVAL;
+	if (name == 0 || text[name] == '\0' ||
+	    *selection_header_pattern(text) == '\0')
+		return NULL;
+	for (size_t i = 0; i < name; i++)
+		if (text[i] < '!' || text[i] > '~')
+			return NULL;
+	return strdup(text);
+}
+
+const char *selection_header_pattern(const char *term)
+{
+	term += strcspn(term, ":");
+	if (*term == ':')
+		term++;
+	return term + strspn(term, " \t");
+}
+
 const struct selection_term selection_terms[] = {
 	{"provider", AT(providers), keep_text, "a provider's name"},
 	{"domain", AT(domains), keep_domain, "a domain"},
@@ -61,6 +97,11 @@ const struct selection_term selection_terms[] = {
 	{"sender_domain", AT(sender_domains), keep_domain, "a domain"},
 	{"recipient", AT(recipients), keep_recipient, "an address"},
 	{"source", AT(sources), keep_text, "a source's name"},
+	{"account", AT(accounts), keep_text, "an account"},
+	{"client_ip", AT(client_ips), keep_prefix,
+	 "an IP address or a prefix, like 192.0.2.0/24"},
+	{"subject", AT(subjects), keep_pattern, "a pattern"},
+	{"header", AT(headers), keep_header, "'NAME: PATTERN'"},
 	{NULL, 0, NULL, NULL},
 };
 
@@ -145,7 +186,8 @@ static int read_states(struct selection *s, const json_t *v, struct err *e)
 			return err_set(e, -EINVAL,
 				       "selection: state '%.40s' is not known; "
 				       "write one of waiting, deferred, held, "
-				       "needs-decision, in-flight",
+				       "needs-decision, in-flight, failed, "
+				       "expired",
 				       text != NULL ? text : "");
 		s->states |= 1u << (state & 31);
 	}
@@ -168,15 +210,17 @@ static int read_age(const char *key, const json_t *v, uint32_t *seconds,
 	return 0;
 }
 
-static int read_larger(struct selection *s, const json_t *v, struct err *e)
+static int read_size(const char *key, const json_t *v, uint64_t *out,
+		     struct err *e)
 {
 	const char *text = json_string_value(v);
 	uint64_t bytes;
 	if (text == NULL || config_size_parse(text, &bytes) != 0 || bytes == 0)
 		return err_set(e, -EINVAL,
-			       "selection: 'larger' has to be a size "
-			       "above 0, like \"1MiB\"");
-	s->larger_bytes = bytes;
+			       "selection: '%s' has to be a size "
+			       "above 0, like \"1MiB\"",
+			       key);
+	*out = bytes;
 	return 0;
 }
 
@@ -196,7 +240,14 @@ static int read_key(struct selection *s, const char *key, const json_t *v,
 	if (strcmp(key, "newer") == 0)
 		return read_age(key, v, &s->newer_s, e);
 	if (strcmp(key, "larger") == 0)
-		return read_larger(s, v, e);
+		return read_size(key, v, &s->larger_bytes, e);
+	if (strcmp(key, "smaller") == 0)
+		return read_size(key, v, &s->smaller_bytes, e);
+	if (strcmp(key, "fingerprint") == 0 || strcmp(key, "score") == 0)
+		return err_set(e, -EINVAL,
+			       "selection: this version knows no '%s' yet; "
+			       "select by subject, header, account or sender",
+			       key);
 	if (strcmp(key, "all") != 0)
 		return err_set(e, -EINVAL, "selection: unknown key '%.60s'",
 			       key);
@@ -241,7 +292,14 @@ bool selection_is_empty(const struct selection *s)
 			return false;
 	}
 	return !s->all && s->id_count == 0 && s->states == 0 &&
-	       s->older_s == 0 && s->newer_s == 0 && s->larger_bytes == 0;
+	       s->older_s == 0 && s->newer_s == 0 && s->larger_bytes == 0 &&
+	       s->smaller_bytes == 0;
+}
+
+bool selection_needs_record(const struct selection *s)
+{
+	return s->accounts.count > 0 || s->client_ips.count > 0 ||
+	       s->subjects.count > 0 || s->headers.count > 0;
 }
 
 void selection_destroy(struct selection **sp)

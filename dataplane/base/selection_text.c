@@ -97,6 +97,8 @@ struct json_t *selection_to_json(const struct selection *s)
 		res = json_add_number(j, "newer", s->newer_s, "s");
 	if (res == 0)
 		res = json_add_number(j, "larger", s->larger_bytes, "B");
+	if (res == 0)
+		res = json_add_number(j, "smaller", s->smaller_bytes, "B");
 	if (res != 0) {
 		json_decref(j);
 		return NULL;
@@ -179,6 +181,7 @@ void selection_format(const struct selection *s, char *buf, uint32_t len)
 	out_number(&o, "older", s->older_s, "s");
 	out_number(&o, "newer", s->newer_s, "s");
 	out_number(&o, "larger", s->larger_bytes, "B");
+	out_number(&o, "smaller", s->smaller_bytes, "B");
 	if (o.cut && len > 4)
 		memcpy(buf + len - 4, "...", 4);
 }

@@ -81,6 +81,9 @@ struct delivery_ops {
 	 * permanent. Else temporary: SERVFAIL, timeout. */
 	void (*unroutable)(void *user, uint32_t domain, bool permanent,
 			   const char *detail);
+	/* The route of a provider that the config does not know; NULL (also
+	 * for the function): none but what the config says. */
+	const char *(*route)(void *user, uint32_t provider);
 };
 
 struct delivery_options {

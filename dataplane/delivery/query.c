@@ -268,7 +268,12 @@ static void query_literal(struct query *q, const struct addr *a)
 static const char *provider_route(const struct delivery *d, uint32_t provider)
 {
 	const struct config *c = d->config;
+	const char *route = NULL;
 
+	if (d->ops->route != NULL)
+		route = d->ops->route(d->user, provider);
+	if (route != NULL)
+		return route;
 	if (provider < c->provider_count && c->providers[provider].route)
 		return c->providers[provider].route;
 	return c->provider_count ? c->providers[0].route : NULL;

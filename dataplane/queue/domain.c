@@ -127,6 +127,7 @@ static int domain_init(struct queue *q, struct queue_domain *d, uint32_t number)
 {
 	*d = (struct queue_domain){
 		.number = number,
+		.base = queue_domain_base(q, number),
 		.provider = QUEUE_NONE,
 		.provider_next = QUEUE_NONE,
 		.provider_prev = QUEUE_NONE,
@@ -188,6 +189,8 @@ uint32_t queue_domain_find(const struct queue *q, const char *name)
 const char *queue_domain_name(const struct queue *q, uint32_t domain)
 {
 	MAGIC_CHECK(q, QUEUE_MAGIC);
+	if (domain < q->domains.used) /* not while it is made */
+		domain = queue_domain_at(q, domain)->base;
 	return intern_text(q->domain_names, domain);
 }
 
@@ -203,15 +206,22 @@ uint32_t queue_domain_provider(const struct queue *q, uint32_t domain)
 	return queue_domain_at(q, domain)->provider;
 }
 
-/* Only what is still ours moves: outcomes stay with the provider that gave
- * them. */
+/* Only what is in custody moves: final outcomes stay with the provider that
+ * gave them. */
+static bool state_moves(uint32_t s)
+{
+	return s <= RCPT_IN_FLIGHT || rcpt_state_is_kept((uint8_t)s);
+}
+
 static void tally_give(struct queue_provider *from, struct queue_provider *to,
 		       const struct queue_domain *d)
 {
 	const struct tally *t = &d->tally;
 
 	sluice_assert(to != NULL);
-	for (uint32_t s = RCPT_WAITING; s <= RCPT_IN_FLIGHT; s++) {
+	for (uint32_t s = RCPT_WAITING; s <= RCPT_EXPORTED; s++) {
+		if (!state_moves(s))
+			continue;
 		if (from != NULL)
 			from->tally.by_state[s] -= t->by_state[s];
 		to->tally.by_state[s] += t->by_state[s];

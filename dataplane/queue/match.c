@@ -5,8 +5,9 @@
  * Called by walks and by standing holds. Role: queue, reads only. Bound: the
  * terms of the selection. Errors: none.
  *
- * Addresses are known by hash only (32 bits, the domain exactly): such a match
- * is MATCH_BY_HASH and the caller confirms it by the envelope.
+ * Addresses are known by hash only (32 bits, the domain exactly), account,
+ * client and headers not at all: such a match is MATCH_MAYBE and the caller
+ * confirms it by the stored record.
  */
 #include <string.h>
 
@@ -50,7 +51,8 @@ bool queue_match_is_scope(const struct selection *s)
 	return !selection_is_empty(s) && s->senders.count == 0 &&
 	       s->sender_domains.count == 0 && s->recipients.count == 0 &&
 	       s->sources.count == 0 && s->id_count == 0 && s->states == 0 &&
-	       s->older_s == 0 && s->newer_s == 0 && s->larger_bytes == 0;
+	       s->older_s == 0 && s->newer_s == 0 && s->larger_bytes == 0 &&
+	       s->smaller_bytes == 0 && !selection_needs_record(s);
 }
 
 static bool sender_in(const struct selection_list *l, uint32_t sender_hash)
@@ -112,7 +114,8 @@ static bool state_in(const struct queue *q, const struct selection *s,
 	uint8_t state = queue_effective_state(q, node);
 
 	if (s->states == 0)
-		return !rcpt_state_is_done(state);
+		return !rcpt_state_is_done(state) ||
+		       (s->id_count > 0 && rcpt_state_is_kept(state));
 	return (s->states >> (state & 31)) & 1;
 }
 
@@ -126,6 +129,8 @@ static bool message_matches(const struct queue *q, const struct selection *s,
 	if (s->newer_s != 0 && age_s > s->newer_s)
 		return false;
 	if (s->larger_bytes != 0 && m->content_bytes <= s->larger_bytes)
+		return false;
+	if (s->smaller_bytes != 0 && m->content_bytes >= s->smaller_bytes)
 		return false;
 	return id_in(s, m->id) && sender_in(&s->senders, m->sender_hash) &&
 	       domain_in(&s->sender_domains,
@@ -144,6 +149,8 @@ enum match queue_match(const struct queue *q, const struct selection *s,
 	    !source_in(q, &s->sources, node) ||
 	    !rcpt_in(q, &s->recipients, node))
 		return MATCH_NO;
-	return s->senders.count > 0 || s->recipients.count > 0 ? MATCH_BY_HASH
-							       : MATCH_EXACT;
+	return s->senders.count > 0 || s->recipients.count > 0 ||
+			       selection_needs_record(s)
+		       ? MATCH_MAYBE
+		       : MATCH_EXACT;
 }

@@ -245,6 +245,24 @@ static int outcome_doubt(struct queue *q, const struct spool_outcome *o)
 	return queue_doubt_add(q, &doubt);
 }
 
+static int outcome_apply(struct queue *q, uint32_t n,
+			 const struct spool_outcome *o)
+{
+	struct node *node = queue_node(q, n);
+	int res = 0;
+
+	if (o->in_doubt)
+		res = outcome_doubt(q, o);
+	else if (!(node->marks & MARK_REROUTED))
+		node->pinned = o->source; /* in doubt: where it was tried */
+	node->attempts = o->attempts;
+	node->last_class = o->reply_class;
+	node->marks &= (uint8_t)~MARK_ATTEMPT;
+	node->tried = 0;
+	outcome_place(q, n, o);
+	return res;
+}
+
 int queue_apply_outcome(struct queue *q, const struct spool_outcome *o)
 {
 	struct node *node;
@@ -259,17 +277,11 @@ int queue_apply_outcome(struct queue *q, const struct spool_outcome *o)
 	if (n == NODE_NONE)
 		return -ENOENT;
 	node = queue_node(q, n);
-	if (rcpt_state_is_done(node->state))
-		return 0;
-	if (o->in_doubt)
-		res = outcome_doubt(q, o);
-	else
-		node->pinned = o->source; /* in doubt: where it was tried */
-	node->attempts = o->attempts;
-	node->last_class = o->reply_class;
-	node->marks &= (uint8_t)~MARK_ATTEMPT;
-	node->tried = 0;
-	outcome_place(q, n, o);
+	if (rcpt_state_is_kept(node->state) && rcpt_state_is_done(o->state) &&
+	    !rcpt_state_is_kept(o->state))
+		queue_place_done(q, n, o->state); /* node is gone, perhaps */
+	else if (!rcpt_state_is_done(node->state))
+		res = outcome_apply(q, n, o);
 	queue_tell_waiting(q);
 	return res;
 }
@@ -278,8 +290,10 @@ static void set_one(struct queue *q, enum spool_set_kind kind, uint32_t n)
 {
 	struct node *node = queue_node(q, n);
 	uint8_t state = node->state;
+	bool kept = rcpt_state_is_kept(state);
 
-	if (rcpt_state_is_done(state))
+	if (rcpt_state_is_done(state) &&
+	    !(kept && (kind == SPOOL_SET_PURGED || kind == SPOOL_SET_REQUEUED)))
 		return;
 	switch (kind) {
 	case SPOOL_SET_RELEASED:
@@ -289,16 +303,20 @@ static void set_one(struct queue *q, enum spool_set_kind kind, uint32_t n)
 		return;
 	case SPOOL_SET_HELD:
 		node->marks |= MARK_CUSTODY;
-		if (state == RCPT_WAITING || state == RCPT_DEFERRED)
+		if (state == RCPT_WAITING || state == RCPT_DEFERRED ||
+		    state == RCPT_NEEDS_DECISION)
 			queue_place_settle(q, n, false);
 		return;
 	case SPOOL_SET_PURGED:
 		queue_place_done(q, n, RCPT_PURGED);
 		return;
 	case SPOOL_SET_REQUEUED:
-		node->pinned = 0;
+		if (!(node->marks & MARK_REROUTED))
+			node->pinned = 0;
 		queue_lifetime_restart(queue_message(q, node->message),
 				       q->now_s);
+		if (kept)
+			queue_place_revive(q, n);
 		if (state == RCPT_DEFERRED || state == RCPT_NEEDS_DECISION)
 			queue_place_settle(q, n, false);
 		return;

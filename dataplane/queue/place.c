@@ -7,9 +7,9 @@
  * Errors: -ENOMEM where a bucket or list has to be made; nothing is changed
  * then.
  *
- * Every recipient that is still ours is in exactly one list: its domain's
+ * Every recipient that is to be sent is in exactly one list: its domain's
  * waiting, held or deferred ones, those in flight, those parked for a source;
- * one that needs a decision is in none.
+ * one that needs a decision, or has failed or expired, is in none.
  */
 #include <errno.h>
 
@@ -228,6 +228,36 @@ static void message_free(struct queue *q, uint32_t slot)
 		q->ops.message_done(q->user, id, &place);
 }
 
+/* Out of the count of what failed or expired; its state is void afterwards. */
+static void kept_leave(struct queue *q, uint32_t n)
+{
+	struct node *node = queue_node(q, n);
+
+	queue_tally_move(q, queue_domain_at(q, node->domain), node->state, 0);
+	node->state = 0;
+	node->time_s = 0;
+}
+
+int queue_place_revive(struct queue *q, uint32_t n)
+{
+	struct node *node = queue_node(q, n);
+	struct message *m = queue_message(q, node->message);
+	int res = queue_oldest_add(q, queue_domain_at(q, node->domain),
+				   m->arrival_s);
+
+	sluice_assert(rcpt_state_is_kept(node->state));
+	if (res != 0)
+		return res;
+	kept_leave(q, n);
+	node->attempts = 0;
+	m->first_release_s = 0;
+	m->released = 0;
+	m->paused_s = 0;
+	m->paused_until_s = 0;
+	queue_place_settle(q, n, false);
+	return 0;
+}
+
 bool queue_place_done(struct queue *q, uint32_t n, uint8_t state)
 {
 	struct node *node = queue_node(q, n);
@@ -236,10 +266,16 @@ bool queue_place_done(struct queue *q, uint32_t n, uint8_t state)
 	struct message *m = queue_message(q, slot);
 
 	sluice_assert(m->remaining > 0 && rcpt_state_is_done(state));
-	queue_place_remove(q, n);
+	if (rcpt_state_is_kept(node->state)) {
+		kept_leave(q, n);
+	} else {
+		queue_place_remove(q, n);
+		queue_oldest_remove(d, m->arrival_s);
+	}
 	place_enter(q, n, state, 0);
-	node->marks = 0;
-	queue_oldest_remove(d, m->arrival_s);
+	node->marks &= MARK_REROUTED;
+	if (rcpt_state_is_kept(state))
+		return false;
 	m->remaining--;
 	if (m->remaining > 0)
 		return false;

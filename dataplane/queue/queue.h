@@ -109,6 +109,15 @@ uint32_t queue_unpark_provider(struct queue *q, uint32_t provider,
 /* Puts a taken recipient back to the FRONT: nothing charged. */
 int queue_put_back(struct queue *q, uint64_t id, uint32_t rcpt);
 
+/* Sends a recipient another way: to `provider` (QUEUE_NONE: its domain's own)
+ * and from `source` only (QUEUE_NONE: any). Its state stays. The owner's
+ * domain_new() is asked for a domain with a key that queue_via_provider()
+ * reads. -ENOENT, -EBUSY in flight, -EALREADY done, -ENOMEM. */
+int queue_reroute(struct queue *q, uint64_t id, uint32_t rcpt,
+		  uint32_t provider, uint32_t source);
+/* QUEUE_NONE: the name of a domain, as it is. */
+uint32_t queue_via_provider(const char *key);
+
 /* What follows happened then or later; time never runs back. */
 void queue_time_set(struct queue *q, uint32_t when_s);
 /* Moves deferred recipients whose minute has come; call about once a second. */
@@ -162,8 +171,9 @@ uint32_t queue_hold_count(const struct queue *q);
 const struct queue_hold *queue_hold_at(const struct queue *q, uint32_t i);
 
 /* Walking a selection in slices, so that a big one does not stall the loop.
- * Sender and recipient terms match by hash: `exact` says whether the caller
- * has to confirm by the envelope. */
+ * Sender and recipient terms match by hash, those on what only the record has
+ * match anything: `exact` says whether the caller has to confirm. Without a
+ * `state` term failed and expired recipients are found by `id` only. */
 struct queue_cursor {
 	uint64_t next_id;
 };
@@ -175,7 +185,10 @@ struct queue_entry {
 	uint8_t last_class;
 	uint32_t domain;
 	uint32_t provider;
-	uint32_t due_s; /* deferred */
+	uint32_t due_s;         /* deferred */
+	uint32_t tag;           /* of queue_tag_set(); 0 = none */
+	uint32_t pinned_source; /* QUEUE_NONE if free */
+	uint32_t sender_domain; /* interned number */
 	uint32_t arrival_s;
 	uint64_t content_bytes;
 	uint32_t flags;
@@ -198,6 +211,11 @@ bool queue_find(struct queue *q, uint64_t id,
 uint32_t queue_rcpt_domain(const struct queue *q, uint64_t id, uint32_t rcpt);
 /* enum rcpt_state of a recipient; 0 if there is no such one. */
 uint8_t queue_rcpt_state(const struct queue *q, uint64_t id, uint32_t rcpt);
+/* A number of the caller's for a recipient that needs a decision, failed or
+ * expired (why it did); forgotten when its state changes. */
+void queue_tag_set(struct queue *q, uint64_t id, uint32_t rcpt, uint32_t tag);
+/* Provider of a recipient's domain; QUEUE_NONE if there is none. */
+uint32_t queue_provider_of(const struct queue *q, uint64_t id, uint32_t rcpt);
 /* Attempts charged so far; 0 if there is no such recipient. */
 uint8_t queue_attempts(const struct queue *q, uint64_t id, uint32_t rcpt);
 /* Domain of the sender; "" for the null sender, NULL without the message. */
@@ -219,13 +237,16 @@ uint32_t queue_doubt_count(const struct queue *q);
 const struct queue_doubt *queue_doubt_at(const struct queue *q, uint32_t i);
 
 struct queue_counts {
-	/* Still ours. Of a provider or domain `messages` = `recipients`: each
-	 * is a message there. What a hold over the domain keeps back counts
-	 * as held. Outcomes count since create. */
+	/* In custody: `messages`, with those of which only failed or expired
+	 * recipients are left; `recipients`, those that are still to be sent.
+	 * Of a provider or domain `messages` = `recipients`: each is a message
+	 * there. What a hold over the domain keeps back counts as held. Of the
+	 * outcomes `failed` and `expired` count what is kept, the others
+	 * count since create. */
 	uint64_t messages, recipients;
 	uint64_t waiting, deferred, held, needs_decision, in_flight;
 	uint64_t delivered, failed, expired, purged, other_done;
-	uint32_t oldest_arrival_s; /* of what is still ours (at most 1 h
+	uint32_t oldest_arrival_s; /* of what is to be sent (at most 1 h
 				    * too old); 0 = none */
 	uint32_t next_due_s;       /* of deferred ones; 0 = none */
 };

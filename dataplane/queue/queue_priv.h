@@ -32,7 +32,8 @@ enum node_mark {
 	MARK_CUSTODY = 1,  /* held: taken over, or HELD by an operator's set */
 	MARK_STANDING = 2, /* held by a standing hold that names recipients */
 	MARK_ATTEMPT = 4,  /* an attempt without outcome so far */
-	MARK_PARKED = 8    /* waits for its source, outside its domain's list */
+	MARK_PARKED = 8,   /* waits for its source, outside its domain's list */
+	MARK_REROUTED = 16 /* an operator's pin: outcomes do not change it */
 };
 
 /* One recipient, or the sentinel of a list, or a free run. */
@@ -42,8 +43,10 @@ struct node {
 	uint32_t message; /* slot; NODE_NONE for a sentinel */
 	uint32_t domain;
 	uint32_t local_hash;
-	uint32_t time_s; /* deferred: due; held: since; in flight: when */
-	uint8_t state;   /* enum rcpt_state; 0 = sentinel or free */
+	/* deferred: due; held: since; in flight: when; needs a decision,
+	 * failed, expired: the owner's tag */
+	uint32_t time_s;
+	uint8_t state; /* enum rcpt_state; 0 = sentinel or free */
 	uint8_t attempts;
 	uint8_t last_class;
 	uint8_t marks;
@@ -61,7 +64,7 @@ struct message {
 	uint64_t content_bytes : 40;
 	uint64_t flags : 12;
 	uint64_t rcpt_count : 17;
-	uint64_t remaining : 17; /* recipients that are still ours */
+	uint64_t remaining : 17; /* recipients in custody, kept ones too */
 	uint64_t released : 1;   /* an attempt has begun: see lifetime.c */
 	uint64_t spare : 1;
 	uint32_t segment;
@@ -119,6 +122,7 @@ struct queue_flow {
 
 struct queue_domain {
 	uint32_t number;
+	uint32_t base; /* whose name it has: itself, unless rerouted */
 	uint32_t provider;
 	struct queue_flow flows[2]; /* [1] live mail */
 	uint32_t held;              /* sentinel */
@@ -291,7 +295,10 @@ int queue_place_deferred(struct queue *q, uint32_t n, uint32_t due_s);
 void queue_place_in_flight(struct queue *q, uint32_t n, uint32_t when_s);
 void queue_place_needs_decision(struct queue *q, uint32_t n);
 int queue_place_parked(struct queue *q, uint32_t n, uint32_t source);
-/* An outcome; true if it was the last recipient: the message is gone. */
+/* A failed or expired one starts afresh. -ENOMEM: it stays as it is. */
+int queue_place_revive(struct queue *q, uint32_t n);
+/* An outcome; true if it was the last recipient: the message is gone. One that
+ * is kept (failed, expired) is none of those that end a message. */
 bool queue_place_done(struct queue *q, uint32_t n, uint8_t state);
 void queue_tally_move(struct queue *q, const struct queue_domain *d,
 		      uint8_t from, uint8_t to);
@@ -326,13 +333,16 @@ uint32_t queue_pauses_within_s(const struct pauses *a, const struct pauses *b,
 			       uint32_t from_s, uint32_t to_s);
 
 /* match.c */
-enum match { MATCH_NO, MATCH_BY_HASH, MATCH_EXACT };
+enum match { MATCH_NO, MATCH_MAYBE, MATCH_EXACT };
 enum match queue_match(const struct queue *q, const struct selection *s,
 		       uint32_t n, uint32_t now_s);
 bool queue_match_is_scope(const struct selection *s);
 bool queue_match_domain(const struct queue *q, const struct selection *s,
 			const struct queue_domain *d);
 uint8_t queue_effective_state(const struct queue *q, const struct node *node);
+
+/* reroute.c */
+uint32_t queue_domain_base(const struct queue *q, uint32_t number);
 
 /* hold.c */
 void queue_hold_domain(struct queue *q, struct queue_domain *d);

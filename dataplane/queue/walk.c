@@ -9,6 +9,12 @@
  */
 #include "queue_priv.h"
 
+static bool has_tag(const struct node *node)
+{
+	return node->state == RCPT_NEEDS_DECISION ||
+	       rcpt_state_is_kept(node->state);
+}
+
 static void entry_fill(const struct queue *q, uint32_t n, struct queue_entry *e)
 {
 	const struct node *node = queue_node(q, n);
@@ -21,9 +27,12 @@ static void entry_fill(const struct queue *q, uint32_t n, struct queue_entry *e)
 		.state = queue_effective_state(q, node),
 		.attempts = node->attempts,
 		.last_class = node->last_class,
-		.domain = node->domain,
+		.domain = d->base,
 		.provider = d->provider,
 		.due_s = node->state == RCPT_DEFERRED ? node->time_s : 0,
+		.tag = has_tag(node) ? node->time_s : 0,
+		.pinned_source = node->pinned ? node->pinned - 1u : QUEUE_NONE,
+		.sender_domain = m->sender_domain,
 		.arrival_s = m->arrival_s,
 		.content_bytes = m->content_bytes,
 		.flags = m->flags,
@@ -114,6 +123,27 @@ bool queue_find(struct queue *q, uint64_t id,
 		return false;
 	walk_message(q, slot, NULL, 0, each, user);
 	return true;
+}
+
+void queue_tag_set(struct queue *q, uint64_t id, uint32_t rcpt, uint32_t tag)
+{
+	uint32_t n;
+
+	MAGIC_CHECK(q, QUEUE_MAGIC);
+	n = queue_rcpt_node(q, id, rcpt);
+	if (n != NODE_NONE && has_tag(queue_node(q, n)))
+		queue_node(q, n)->time_s = tag;
+}
+
+uint32_t queue_provider_of(const struct queue *q, uint64_t id, uint32_t rcpt)
+{
+	uint32_t n;
+
+	MAGIC_CHECK(q, QUEUE_MAGIC);
+	n = queue_rcpt_node(q, id, rcpt);
+	if (n == NODE_NONE)
+		return QUEUE_NONE;
+	return queue_domain_at(q, queue_node(q, n)->domain)->provider;
 }
 
 uint32_t queue_rcpt_domain(const struct queue *q, uint64_t id, uint32_t rcpt)

@@ -12,6 +12,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "sluice/err.h"
 
@@ -37,6 +38,8 @@ struct task {
 
 struct engine *client_engine(struct client *c);
 const char *client_actor(const struct client *c);
+/* Who connected; false: the kernel did not say. */
+bool client_peer(const struct client *c, uid_t *uid, pid_t *pid);
 /* Sends one packet; takes the reference. */
 void client_send(struct client *c, json_t *packet);
 /* Packets waiting to be sent: a task pauses above some. */
@@ -65,12 +68,16 @@ const struct verb *verb_find(const char *name);
 /* The selection of a request; answers with an error and returns NULL when it
  * is missing, empty or wrong. */
 struct selection *request_selection(struct client *c, json_t *request);
+/* The same, but nothing at all is everything. */
+struct selection *request_selection_or_all(struct client *c, json_t *request);
 /* Bytes of a peer, which may be no UTF-8: then read as Latin-1. Never NULL. */
 json_t *json_bytes(const char *data, size_t len);
 json_t *json_text(const char *s);
 /* Adds to a list that has to fit into one packet beside others; takes `item`.
  * False: the list is full, `bytes` counts. */
 bool json_list_add(json_t *list, json_t *item, size_t *bytes);
+/* "reply" of an entry of the queue, if it is still known. */
+void reply_add(const struct engine *en, json_t *j, uint32_t tag);
 /* `reason` of a request; answers with an error when it is missing. */
 const char *request_reason(struct client *c, json_t *request);
 
@@ -83,6 +90,14 @@ void verb_count(struct client *c, json_t *request);
 void verb_show(struct client *c, json_t *request);
 void verb_hold(struct client *c, json_t *request);
 void verb_release(struct client *c, json_t *request);
+void verb_purge(struct client *c, json_t *request);
+void verb_requeue(struct client *c, json_t *request);
+void verb_decide(struct client *c, json_t *request);
+void verb_replies(struct client *c, json_t *request);
+void verb_shape(struct client *c, json_t *request);
+void verb_audit(struct client *c, json_t *request);
+void verb_reroute(struct client *c, json_t *request);
+void verb_trace(struct client *c, json_t *request);
 void verb_recovered(struct client *c, json_t *request);
 void verb_tail(struct client *c, json_t *request);
 void verb_import(struct client *c, json_t *request);

@@ -76,6 +76,18 @@ const char *client_actor(const struct client *c)
 	return c->actor;
 }
 
+bool client_peer(const struct client *c, uid_t *uid, pid_t *pid)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0)
+		return false;
+	*uid = cred.uid;
+	*pid = cred.pid;
+	return true;
+}
+
 uint32_t client_backlog(const struct client *c)
 {
 	return c->out_count;

@@ -28,7 +28,11 @@ uint32_t domain_new(void *user, uint32_t domain, const char *name)
 	uint32_t provider;
 
 	role_assert(&role_queue);
-	provider = provider_of_domain(en, name);
+	provider = queue_via_provider(name);
+	if (provider == QUEUE_NONE)
+		provider = provider_of_domain(en, name);
+	else /* its name, without the mark */
+		name = queue_domain_name(en->queue, domain);
 	release_domain_set(en->release, domain, provider,
 			   domain_pace(en->config, name), clock_monotonic_ns());
 	if (en->delivery_up)
@@ -80,6 +84,7 @@ static void domain_fail(struct engine *en, uint32_t domain, const char *detail)
 
 			outcome_journal(en, &o);
 			queue_apply_outcome(en->queue, &o);
+			outcome_heard(en, &o, RELEASE_NONE);
 		}
 	}
 }

@@ -16,10 +16,12 @@
 #include "sluice/assert.h"
 #include "sluice/clock.h"
 #include "sluice/log.h"
+#include "sluiced/audit.h"
 #include "sluiced/engine_priv.h"
 #include "sluiced/listener.h"
 #include "sluiced/publish.h"
 #include "sluiced/recovery.h"
+#include "sluiced/replies.h"
 
 #define RELEASE_BUDGET 256   /* messages per turn */
 #define REVIEW_SLICE   16384 /* messages a new hold looks at per turn */
@@ -201,6 +203,7 @@ static const struct delivery_ops delivery_ops = {
 	.done = result_done,
 	.connect_failed = result_connect_failed,
 	.unroutable = engine_unroutable,
+	.route = reroute_of_provider,
 };
 
 static void engine_second(struct io_timer *t, uint64_t now_ns)
@@ -233,7 +236,9 @@ static int create_pure(struct engine *en, int *status, struct err *e)
 	en->release =
 		release_create(&limits, &release_ops, en, clock_monotonic_ns());
 	en->queue = queue_create(&queue_ops, en);
-	if (en->scratch == NULL || en->release == NULL || en->queue == NULL)
+	en->replies = replies_create();
+	if (en->scratch == NULL || en->release == NULL || en->queue == NULL ||
+	    en->replies == NULL)
 		return err_set(e, -ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < en->config->source_count; i++)
 		queue_source_set(en->queue, i, en->config->sources[i].name);
@@ -271,8 +276,9 @@ static int create_delivery(struct engine *en, struct err *e)
 	role_assert(&role_queue);
 	if (rc == 0)
 		rc = delivery_create(&en->delivery, &o, &delivery_ops, en, e);
+	role_assert(&role_spool);
 	if (rc == 0) {
-		role_assert(&role_spool);
+		reroutes_restore(en);
 		stops_restore(en);
 		blocks_restore(en);
 		domains_to_delivery(en);
@@ -303,12 +309,15 @@ int engine_create(struct engine **out, const struct config *c, int *status,
 	en->magic = ENGINE_MAGIC;
 	en->config = c;
 	en->hold_next = 1;
+	en->reroute_next = 1;
 	en->started_s = clock_realtime_s();
 	rc = create_pure(en, status, e);
 	if (rc == 0)
 		rc = create_io(en, e);
 	if (rc == 0)
 		rc = recovery_run(en, status, e);
+	if (rc == 0)
+		rc = audit_create(&en->audit, en->io, c->spool.dir, e);
 	if (rc == 0)
 		rc = create_delivery(en, e);
 	if (rc == 0)
@@ -355,6 +364,7 @@ void engine_destroy(struct engine **enp)
 	role_assert(&role_queue);
 	role_assert(&role_spool);
 	command_destroy(&en->command);
+	audit_destroy(&en->audit);
 	delivery_destroy(&en->delivery); /* tells of what was in flight */
 	publish_destroy(&en->publish);
 	if (!spool_settle(en)) {
@@ -374,6 +384,7 @@ void engine_destroy(struct engine **enp)
 	blocks_destroy(en);
 	providers_destroy(en);
 	reach_destroy(en);
+	replies_destroy(&en->replies);
 	classify_scratch_destroy(&en->scratch);
 	classify_destroy(&en->rules);
 	en->magic = 0;
@@ -423,6 +434,7 @@ int engine_step(struct engine *en)
 				    RELEASE_BUDGET);
 	busy |= queue_review_step(en->queue, REVIEW_SLICE);
 	busy |= command_step(en->command);
+	audit_step(en->audit);
 	import_step(en->import);
 	listener_step(en->listener);
 	rc = spool_step(en->spool);
@@ -455,5 +467,6 @@ bool engine_stopped(const struct engine *en)
 		return true;
 	return en->stopping && en->delivery_stopped &&
 	       en->outcomes_waiting == 0 && import_idle(en->import) &&
-	       listener_idle(en->listener) && spool_idle(en->spool);
+	       listener_idle(en->listener) && spool_idle(en->spool) &&
+	       audit_idle(en->audit);
 }

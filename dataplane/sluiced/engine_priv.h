@@ -32,6 +32,7 @@
 struct provider {
 	char *name;
 	uint32_t config;    /* index into config.providers */
+	char *route;        /* of an operator's reroute; NULL = the config's */
 	bool held;          /* by a standing hold on the provider */
 	uint64_t delivered; /* recipients since start */
 	uint64_t refused;
@@ -72,10 +73,13 @@ struct stop;         /* a noted path; stops.c */
 struct block;        /* since when a path is blocked; blocks.c */
 struct block_note;
 struct ask;
+struct reroute_note; /* reroutes.c */
 struct attempt_wait; /* an attempt on its way to the disk; results.c */
 struct command;      /* the command socket; command.c */
 struct listener;     /* SMTP intake */
 struct publish;      /* the board; publish.c */
+struct replies;      /* replies.h */
+struct audit;        /* audit.h */
 struct import;
 struct import_result;
 
@@ -92,6 +96,8 @@ struct engine {
 	struct classify_scratch *scratch;
 	struct command *command;
 	struct publish *publish;
+	struct replies *replies; /* refusals, lately */
+	struct audit *audit;     /* who did what; audit.h */
 	struct listener *listener;
 	struct import *import;
 	bool importing; /* one session at a time */
@@ -130,6 +136,8 @@ struct engine {
 	struct stop *stops;             /* noted ones, until stops_restore() */
 	struct block_note *block_notes; /* until blocks_restore() */
 	struct ask *ask OWNED_BY(role_queue);
+	struct reroute_note *reroute_notes; /* until reroutes_restore() */
+	uint32_t reroute_next OWNED_BY(role_queue);
 	bool delivery_up; /* recovery is over: domains go to delivery */
 	bool stopping;
 	bool delivery_stopped;
@@ -189,6 +197,10 @@ void result_connect_failed(void *user, uint32_t provider, uint32_t source,
 /* outcomes.c: journals `o`, now or when there is room again */
 void outcome_journal(struct engine *en, const struct spool_outcome *o)
 	RUNS_ON(role_spool);
+/* Its reply is remembered, and why the recipient is where it is now: after it
+ * was applied. `source` RELEASE_NONE: not known. */
+void outcome_heard(struct engine *en, const struct spool_outcome *o,
+		   uint32_t source) RUNS_ON(role_queue);
 /* engine.c: the storage failed for good. Says so once, and stops sending. */
 void engine_broken(struct engine *en, int rc, const char *what);
 /* Tries what waits; true when nothing is left. */
@@ -252,6 +264,29 @@ int block_from_note(struct engine *en, const char *key, struct text value);
 void blocks_restore(struct engine *en) RUNS_ON(role_queue);
 void blocks_restored(struct engine *en) RUNS_ON(role_queue, role_spool);
 void blocks_destroy(struct engine *en);
+/* reroutes.c: the way an operator wants, see docs/command-socket.md */
+struct reroute {
+	const char *route; /* "host:port"; NULL = as the config says */
+	const char *pool;  /* one of its sources; NULL */
+	const char *source;
+};
+/* Moves one recipient. -ENXIO: its provider sends from no such source;
+ * else as queue_reroute(). */
+int reroute_apply(struct engine *en, const struct reroute *r, uint64_t id,
+		  uint32_t rcpt) RUNS_ON(role_queue);
+/* Journals `count` recipients of reroute `number`, part `part` of it; the
+ * first part says what it is. `done` will be called if 0. -EAGAIN. */
+int reroute_note(struct engine *en, uint32_t number, uint32_t part,
+		 const char *text, const struct spool_set_item *items,
+		 uint32_t count, spool_done_fn *done, void *user)
+	RUNS_ON(role_spool);
+int reroute_from_note(struct engine *en, const char *key, struct text value);
+void reroutes_restore(struct engine *en) RUNS_ON(role_queue, role_spool);
+/* delivery_ops.route */
+const char *reroute_of_provider(void *user, uint32_t provider);
+/* providers.c: the provider that `route` leads to, made if need be. */
+uint32_t provider_of_route(struct engine *en, const char *route)
+	RUNS_ON(role_queue);
 
 /* events.c: takes over the reference; cheap when nobody listens */
 bool event_wanted(const struct engine *en);

@@ -55,6 +55,48 @@ static void head_done(struct head_read *h, int res)
 	h->done(h);
 }
 
+struct text head_read_header(const struct head_read *h)
+{
+	const char *content, *end;
+	size_t have;
+
+	if (h->record.content_offset >= h->have)
+		return (struct text){"", 0};
+	content = h->buf + h->record.content_offset;
+	have = h->have - h->record.content_offset;
+	if (have > h->record.content_bytes)
+		have = h->record.content_bytes;
+	end = memmem(content, have, "\r\n\r\n", 4);
+	if (end != NULL)
+		have = (size_t)(end - content) + 2;
+	return (struct text){content, (uint32_t)have};
+}
+
+/* The header goes on behind what was read, and may be read on. */
+static bool header_is_cut(const struct head_read *h)
+{
+	uint64_t content_end =
+		h->record.content_offset + h->record.content_bytes;
+	struct text t = head_read_header(h);
+
+	return h->header && h->have < content_end && h->have == h->room &&
+	       h->room < HEAD_HEADER_BYTES_MAX &&
+	       (t.len == 0 || t.data + t.len == h->buf + h->have);
+}
+
+static void head_decoded(struct head_read *h)
+{
+	int rc = head_decode(h);
+
+	if (rc != 0 || !header_is_cut(h)) {
+		head_done(h, rc);
+		return;
+	}
+	rc = read_more(h, HEAD_HEADER_BYTES_MAX);
+	if (rc != 0)
+		head_done(h, rc);
+}
+
 static void on_read(struct spool_read *r, int res)
 {
 	struct head_read *h = r->user;
@@ -78,13 +120,14 @@ static void on_read(struct spool_read *r, int res)
 		if (rc != 0)
 			head_done(h, rc);
 	} else {
-		head_done(h, head_decode(h));
+		head_decoded(h);
 	}
 }
 
-int head_read_start(struct head_read *h, struct spool *sp,
-		    const struct spool_place *p, size_t want_bytes,
-		    void (*done)(struct head_read *h), void *user)
+static int head_begin(struct head_read *h, struct spool *sp,
+		      const struct spool_place *p, size_t want_bytes,
+		      bool header, void (*done)(struct head_read *h),
+		      void *user)
 {
 	int rc;
 
@@ -93,6 +136,7 @@ int head_read_start(struct head_read *h, struct spool *sp,
 	h->place = *p;
 	h->done = done;
 	h->user = user;
+	h->header = header;
 	h->pending = true;
 	rc = read_more(h, want_bytes > HEAD_FIRST_BYTES ? want_bytes
 							: HEAD_FIRST_BYTES);
@@ -101,6 +145,20 @@ int head_read_start(struct head_read *h, struct spool *sp,
 		head_read_fini(h);
 	}
 	return rc;
+}
+
+int head_read_start(struct head_read *h, struct spool *sp,
+		    const struct spool_place *p, size_t want_bytes,
+		    void (*done)(struct head_read *h), void *user)
+{
+	return head_begin(h, sp, p, want_bytes, false, done, user);
+}
+
+int head_read_header_start(struct head_read *h, struct spool *sp,
+			   const struct spool_place *p,
+			   void (*done)(struct head_read *h), void *user)
+{
+	return head_begin(h, sp, p, 0, true, done, user);
 }
 
 void head_read_fini(struct head_read *h)

@@ -13,6 +13,7 @@
 
 #include "sluice/log.h"
 #include "sluiced/engine_priv.h"
+#include "sluiced/replies.h"
 
 struct late_outcome {
 	struct late_outcome *next;
@@ -72,6 +73,25 @@ void outcome_journal(struct engine *en, const struct spool_outcome *o)
 		outcome_keep(en, o);
 	else if (rc != 0)
 		broken(en, rc);
+}
+
+void outcome_heard(struct engine *en, const struct spool_outcome *o,
+		   uint32_t source)
+{
+	struct reply_entry what = {
+		.provider = queue_provider_of(en->queue, o->id, o->rcpt),
+		.source = source,
+		.reply_class = o->reply_class,
+		.id = o->id,
+		.last_s = o->when_s,
+	};
+	uint32_t tag;
+
+	if (o->reply.len == 0 || o->state == RCPT_DELIVERED ||
+	    what.provider == QUEUE_NONE)
+		return;
+	tag = replies_hear(en->replies, &what, o->reply);
+	queue_tag_set(en->queue, o->id, o->rcpt, tag);
 }
 
 bool outcomes_step(struct engine *en)

@@ -7,6 +7,7 @@
  * Bound: a name and one struct per provider; lookups are one hash.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,7 +75,8 @@ static int provider_register(struct engine *en, uint32_t number)
 		return rc_set;
 	rc_set = queue_provider_set(en->queue, number, p->name, c->order,
 				    c->recipients_per_message);
-	queue_provider_shared_hop_set(en->queue, number, c->route != NULL);
+	queue_provider_shared_hop_set(en->queue, number,
+				      p->route != NULL || c->route != NULL);
 	return rc_set;
 }
 
@@ -128,8 +130,10 @@ int providers_create(struct engine *en, struct err *e)
 void providers_destroy(struct engine *en)
 {
 	role_assert(&role_queue);
-	for (uint32_t i = 0; i < en->provider_count; i++)
+	for (uint32_t i = 0; i < en->provider_count; i++) {
 		free(en->providers[i].name);
+		free(en->providers[i].route);
+	}
 	free(en->providers);
 	free(en->fixed_provider);
 	intern_destroy(&en->provider_names);
@@ -151,6 +155,29 @@ uint32_t provider_of_domain(struct engine *en, const char *domain)
 		return 0; /* out of memory: the default paces it */
 	if (provider_register(en, n) != 0)
 		return 0;
+	return n;
+}
+
+/* A configured provider with the same route has the paces for it; else one is
+ * made, with those of `default`. */
+uint32_t provider_of_route(struct engine *en, const char *route)
+{
+	const struct config *c = en->config;
+	char name[300];
+	uint32_t n;
+
+	for (uint32_t i = 0; i < c->provider_count; i++)
+		if (c->providers[i].route != NULL && i > 0 &&
+		    strcmp(c->providers[i].route, route) == 0)
+			return i;
+	snprintf(name, sizeof(name), "via %s", route);
+	n = intern_find(en->provider_names, name, strlen(name));
+	if (n == INTERN_NONE && provider_add(en, name, 0, &n) != 0)
+		return QUEUE_NONE;
+	if (en->providers[n].route == NULL)
+		en->providers[n].route = strdup(route);
+	if (en->providers[n].route == NULL || provider_register(en, n) != 0)
+		return QUEUE_NONE;
 	return n;
 }
 

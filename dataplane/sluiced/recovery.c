@@ -46,8 +46,12 @@ static int on_attempt(void *user, uint64_t id, uint32_t rcpt_first,
 static int on_outcome(void *user, const struct spool_outcome *o)
 {
 	struct engine *en = user;
+	int rc = unless_gone(queue_apply_outcome(en->queue, o));
 
-	return unless_gone(queue_apply_outcome(en->queue, o));
+	role_assert(&role_queue);
+	if (rc == 0)
+		outcome_heard(en, o, RELEASE_NONE);
+	return rc;
 }
 
 static int on_set(void *user, enum spool_set_kind kind, uint32_t when_s,
@@ -64,6 +68,8 @@ static int on_note(void *user, const char *key, struct text value)
 
 	if (strncmp(key, "hold/", 5) == 0)
 		return hold_from_note(en, key, value);
+	if (strncmp(key, "reroute/", 8) == 0)
+		return reroute_from_note(en, key, value);
 	if (strncmp(key, "path/", 5) == 0)
 		return stop_from_note(en, key, value);
 	if (strncmp(key, "block/", 6) == 0)

@@ -14,9 +14,24 @@
 #include "sluice/clock.h"
 #include "sluice/log.h"
 #include "sluiced/reaction.h"
+#include "sluiced/replies.h"
 #include "sluiced/results.h"
 
 #define REFUSAL_TEXT_BYTES (REFUSAL_BYTES - 32)
+
+uint32_t reply_format(const struct smtp_reply *r, char *buf, size_t room)
+{
+	int n;
+
+	if (r->enhanced[0] != 0)
+		n = snprintf(buf, room, "%u %u.%u.%u %.*s", r->code,
+			     r->enhanced[0], r->enhanced[1], r->enhanced[2],
+			     REFUSAL_TEXT_BYTES, r->text);
+	else
+		n = snprintf(buf, room, "%u %.*s", r->code, REFUSAL_TEXT_BYTES,
+			     r->text);
+	return n < (int)room ? (uint32_t)n : (uint32_t)room - 1;
+}
 
 static void refusal_remember(struct engine *en, uint32_t provider,
 			     uint32_t source, const struct smtp_reply *r,
@@ -29,13 +44,7 @@ static void refusal_remember(struct engine *en, uint32_t provider,
 	p->refusal_s = clock_realtime_s();
 	p->refusal_class = reply_class;
 	p->refusal_source = source;
-	if (r->enhanced[0] != 0)
-		snprintf(p->refusal, sizeof(p->refusal), "%u %u.%u.%u %.*s",
-			 r->code, r->enhanced[0], r->enhanced[1],
-			 r->enhanced[2], REFUSAL_TEXT_BYTES, r->text);
-	else
-		snprintf(p->refusal, sizeof(p->refusal), "%u %.*s", r->code,
-			 REFUSAL_TEXT_BYTES, r->text);
+	reply_format(r, p->refusal, sizeof(p->refusal));
 }
 
 static void refusal_event(struct engine *en, uint32_t provider, uint32_t source,
@@ -164,10 +173,8 @@ void refused(struct result_context *c, struct spool_outcome *o,
 	c->sum.path_refusals += react.reflex != REFLEX_NONE;
 	c->content += v.reply_class == CLASS_CONTENT_REJECTED;
 	c->answered |= react.reflex != REFLEX_LEAVE_ALONE;
-	o->reply.data = r->reply->text;
-	o->reply.len = r->reply->text_len < REPLY_KEPT_BYTES
-			       ? r->reply->text_len
-			       : REPLY_KEPT_BYTES;
+	o->reply.data = c->reply;
+	o->reply.len = reply_format(r->reply, c->reply, sizeof(c->reply));
 	if (react.reflex != REFLEX_NONE) {
 		/* Put back with nothing stopped, it would go again at once. */
 		if (!reflex_apply(en, &on, &v, (uint8_t)react.reflex))
@@ -206,6 +213,22 @@ static uint32_t batch_now(const struct engine *en, uint32_t provider,
 	return st.batch;
 }
 
+/* What was just remembered of the provider, refused before any message. */
+static void connect_heard(struct engine *en, uint32_t provider, uint32_t source)
+	RUNS_ON(role_queue)
+{
+	const struct provider *p = &en->providers[provider];
+	struct reply_entry what = {
+		.provider = provider,
+		.source = source,
+		.reply_class = p->refusal_class,
+		.last_s = p->refusal_s,
+	};
+
+	replies_hear(en->replies, &what,
+		     (struct text){p->refusal, (uint32_t)strlen(p->refusal)});
+}
+
 void result_connect_failed(void *user, uint32_t provider, uint32_t source,
 			   uint32_t domain, uint8_t phase,
 			   const struct smtp_reply *reply, const char *remote,
@@ -227,6 +250,7 @@ void result_connect_failed(void *user, uint32_t provider, uint32_t source,
 	verdict_of(en, provider, reply, phase, remote, &v);
 	react = reaction_of(&v, phase, reply->code);
 	refusal_remember(en, provider, source, reply, v.reply_class);
+	connect_heard(en, provider, source);
 	refusal_event(en, provider, source, 0, reply, phase, remote, &v);
 	publish_refusal(en->publish, &(struct publish_refusal){
 					     0, BOARD_NONE, provider, source, 0,

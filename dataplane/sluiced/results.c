@@ -20,13 +20,15 @@
 static void accepted_reply(struct result_context *c, struct spool_outcome *o,
 			   const struct delivery_result *r)
 {
-	int n = snprintf(c->reply, sizeof(c->reply), "%s%s",
-			 r->relayed ? RELAYED : "",
-			 r->reply != NULL ? r->reply->text : "");
+	uint32_t at = r->relayed ? (uint32_t)strlen(RELAYED) : 0;
 
+	memcpy(c->reply, RELAYED, at);
+	if (r->reply != NULL)
+		at += reply_format(r->reply, c->reply + at,
+				   sizeof(c->reply) - at);
 	o->reply.data = c->reply;
-	o->reply.len = (uint32_t)n < sizeof(c->reply) ? (uint32_t)n
-						      : sizeof(c->reply) - 1;
+	o->reply.len =
+		at < REPLY_KEPT_ACCEPTED_BYTES ? at : REPLY_KEPT_ACCEPTED_BYTES;
 }
 
 static void detail_to_outcome(struct spool_outcome *o, const char *detail)
@@ -92,14 +94,15 @@ static void result_count(struct publish_results *sum,
 	sum->lost += kind == DELIVERY_LOST || kind == DELIVERY_IN_DOUBT;
 }
 
-static void outcome_settle(struct engine *en, const struct spool_outcome *o)
-	RUNS_ON(role_queue, role_spool)
+static void outcome_settle(struct engine *en, const struct spool_outcome *o,
+			   uint32_t source) RUNS_ON(role_queue, role_spool)
 {
 	outcome_journal(en, o);
 	if (o->state == RCPT_WAITING)
 		queue_put_back(en->queue, o->id, o->rcpt);
 	else
 		queue_apply_outcome(en->queue, o);
+	outcome_heard(en, o, source);
 }
 
 void result_done(void *user, uint32_t provider, uint32_t source, uint64_t id,
@@ -131,7 +134,7 @@ void result_done(void *user, uint32_t provider, uint32_t source, uint64_t id,
 		result_one(&c, &o, &results[i]);
 		accepted |= results[i].kind == DELIVERY_ACCEPTED;
 		result_count(&c.sum, &o, results[i].kind);
-		outcome_settle(en, &o);
+		outcome_settle(en, &o, source);
 	}
 	if (c.answered && c.domain != QUEUE_NONE)
 		reach_answered(en, c.domain);

@@ -21,7 +21,7 @@ struct result_context {
 	uint32_t content; /* recipients refused for the content */
 	bool answered;    /* by a receiver that works */
 	struct publish_results sum;
-	char reply[REPLY_KEPT_ACCEPTED_BYTES]; /* of what was accepted */
+	char reply[REPLY_KEPT_BYTES]; /* of the recipient at hand */
 };
 
 /* As many as the journal can count. */
@@ -31,7 +31,9 @@ static inline void attempt_charge(struct spool_outcome *o)
 		o->attempts++;
 }
 
-/* refusals.c: `o` is given state, due time, class and reply. */
+/* refusals.c: as it came, "550 5.1.1 text"; the length, less than `room`. */
+uint32_t reply_format(const struct smtp_reply *r, char *buf, size_t room);
+/* `o` is given state, due time, class and reply. */
 void outcome_defer(struct engine *en, struct spool_outcome *o, uint32_t wait_s)
 	RUNS_ON(role_queue);
 void refused(struct result_context *c, struct spool_outcome *o,

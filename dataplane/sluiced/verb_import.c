@@ -18,6 +18,7 @@
 #include "sluice/assert.h"
 #include "sluice/clock.h"
 #include "sluice/log.h"
+#include "sluiced/audit.h"
 #include "sluiced/client.h"
 #include "sluiced/engine_priv.h"
 
@@ -33,6 +34,7 @@ struct import_task {
 	uint64_t taken, known, refused;
 	uint64_t started_ns;
 	json_t *taken_list, *known_list, *refused_list;
+	json_t *line; /* of the audit, until it is written */
 	struct envelope_build envelope;
 };
 
@@ -82,6 +84,7 @@ static void accept_id(struct import_task *t, json_t *list, uint64_t tag,
 
 static void import_task_free(struct import_task *t)
 {
+	json_decref(t->line);
 	json_decref(t->taken_list);
 	json_decref(t->known_list);
 	json_decref(t->refused_list);
@@ -129,6 +132,32 @@ void import_done(void *user, const struct import_result *r)
 	}
 }
 
+/* What came of it goes into the audit. */
+static void import_record(struct import_task *t, const char *result,
+			  void (*done)(void *user, int res))
+{
+	json_t *line = t->line;
+
+	t->line = NULL;
+	json_object_set_new(line, "taken", json_integer((json_int_t)t->taken));
+	json_object_set_new(line, "known", json_integer((json_int_t)t->known));
+	json_object_set_new(line, "refused",
+			    json_integer((json_int_t)t->refused));
+	json_object_set_new(line, "result", json_string(result));
+	audit_write(t->en->audit, line, done, t);
+}
+
+static void import_recorded(void *user, int res)
+{
+	struct import_task *t = user;
+
+	(void)res; /* audit.c says so; every file was answered */
+	if (--t->open == 0 && t->gone)
+		import_task_free(t);
+	else if (!t->gone)
+		client_wake(t->task.client);
+}
+
 static bool import_task_step(struct task *task)
 {
 	struct import_task *t = (struct import_task *)task;
@@ -138,6 +167,11 @@ static bool import_task_step(struct task *task)
 	lists_send(t);
 	if (!t->ended || t->open > 0)
 		return false;
+	if (t->line != NULL) {
+		t->open++;
+		import_record(t, "done", import_recorded);
+		return false;
+	}
 	seconds = (double)(clock_monotonic_ns() - t->started_ns) / 1e9;
 	log_info("import",
 		 "by %s: taken %llu, known %llu, refused %llu in %.1f s",
@@ -224,6 +258,8 @@ static void import_task_destroy(struct task *task)
 	/* Not import_forget(): what is stored has to be queued all the same,
 	 * else it is known to nobody before a restart. */
 	t->en->importing = false;
+	if (t->line != NULL)
+		import_record(t, "the client went away", NULL);
 	t->gone = true;
 	if (t->open == 0)
 		import_task_free(t);
@@ -239,6 +275,19 @@ static const char *import_not_now(const struct engine *en)
 		return "what a broken-off import sent is still being stored: "
 		       "try again";
 	return NULL;
+}
+
+static void import_line(struct import_task *t, json_t *request)
+{
+	static const char *const keys[] = {"kind", "copy", "reason"};
+
+	t->line = audit_line(t->task.client, "import");
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		json_t *j = json_object_get(request, keys[i]);
+
+		if (t->line != NULL && j != NULL)
+			json_object_set(t->line, keys[i], j);
+	}
 }
 
 void verb_import(struct client *c, json_t *request)
@@ -263,6 +312,7 @@ void verb_import(struct client *c, json_t *request)
 		return;
 	}
 	t->en = client_engine(c);
+	t->task.client = c;
 	t->task.step = import_task_step;
 	t->task.packet = import_task_packet;
 	t->task.destroy = import_task_destroy;
@@ -275,6 +325,7 @@ void verb_import(struct client *c, json_t *request)
 		client_error(c, EX_OSERR, "out of memory");
 		return;
 	}
+	import_line(t, request);
 	t->en->importing = true;
 	lists_new(t);
 	client_send(c, json_pack("{s:b,s:i}", "ready", 1, "window",

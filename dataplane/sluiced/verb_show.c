@@ -12,6 +12,7 @@
 #include "sluiced/client.h"
 #include "sluiced/engine_priv.h"
 #include "sluiced/head_read.h"
+#include "sluiced/message_json.h"
 
 #define SHOW_BYTES     32768u
 #define SHOW_RCPTS_MAX 200
@@ -61,6 +62,7 @@ static void recipient_each(void *user, const struct queue_entry *e)
 			      : "",
 		      "due", (json_int_t)e->due_s, "custody_hold",
 		      e->custody_hold, "standing_hold", e->standing_hold);
+	reply_add(t->en, j, e->tag);
 	json_array_append_new(t->recipients, j);
 }
 
@@ -69,30 +71,14 @@ static json_t *text_json(struct text t)
 	return json_bytes(t.data ? t.data : "", t.len);
 }
 
-static json_t *header_json(const struct head_read *h)
+json_t *message_json(uint64_t id, const struct spool_place *place,
+		     const struct head_read *head)
 {
-	const char *content, *end;
-	size_t have;
-
-	if (h->record.content_offset >= h->have)
-		return json_string("");
-	content = h->buf + h->record.content_offset;
-	have = h->have - h->record.content_offset;
-	if (have > h->record.content_bytes)
-		have = h->record.content_bytes;
-	end = memmem(content, have, "\r\n\r\n", 4);
-	if (end != NULL)
-		have = (size_t)(end - content) + 2;
-	return json_bytes(content, have);
-}
-
-static json_t *message_json(const struct show_task *t)
-{
-	const struct spool_record *r = &t->head.record;
+	const struct spool_record *r = &head->record;
 	char hex[17];
 	json_t *j = json_object();
 
-	message_id_format(t->id, hex);
+	message_id_format(id, hex);
 	json_object_set_new(j, "id", json_string(hex));
 	json_object_set_new(j, "sender", text_json(r->env.sender));
 	json_object_set_new(j, "origin", text_json(r->env.origin));
@@ -102,10 +88,10 @@ static json_t *message_json(const struct show_task *t)
 	json_object_set_new(j, "arrival", json_integer(r->env.arrival_s));
 	json_object_set_new(j, "size",
 			    json_integer((json_int_t)r->content_bytes));
-	json_object_set_new(j, "segment", json_integer(t->place.segment));
+	json_object_set_new(j, "segment", json_integer(place->segment));
 	json_object_set_new(j, "offset",
-			    json_integer((json_int_t)t->place.offset));
-	json_object_set_new(j, "header", header_json(&t->head));
+			    json_integer((json_int_t)place->offset));
+	json_object_set_new(j, "header", text_json(head_read_header(head)));
 	return j;
 }
 
@@ -136,11 +122,13 @@ static void show_answer(struct show_task *t)
 			     err_name(t->head.res));
 	} else {
 		recipients_name(t);
-		client_done(c, json_pack("{s:s,s:o,s:O,s:i}", "schema",
-					 "sluice.message.1", "message",
-					 message_json(t), "recipients",
-					 t->recipients, "recipient_count",
-					 (int)t->recipient_count));
+		client_done(c,
+			    json_pack("{s:s,s:o,s:O,s:i}", "schema",
+				      "sluice.message.1", "message",
+				      message_json(t->id, &t->place, &t->head),
+				      "recipients", t->recipients,
+				      "recipient_count",
+				      (int)t->recipient_count));
 	}
 }
 

@@ -12,6 +12,7 @@
 #include "sluice/selection.h"
 #include "sluiced/client.h"
 #include "sluiced/engine_priv.h"
+#include "sluiced/record_match.h"
 
 #define DOUBTS_PER_PACKET 256
 #define LIST_BYTES_MAX    32768u
@@ -25,9 +26,19 @@ static const struct verb verbs[] = {
 	{"show", verb_show, " id "},
 	{"hold", verb_hold, " selection reason dry_run "},
 	{"release", verb_release, " selection hold reason dry_run "},
+	{"purge", verb_purge, " selection reason dry_run limit "},
+	{"requeue", verb_requeue, " selection reason dry_run limit "},
+	{"reroute", verb_reroute,
+	 " selection route pool source back reason dry_run limit "},
+	{"decide", verb_decide,
+	 " selection action route pool source back reason dry_run limit "},
+	{"replies", verb_replies, " provider limit "},
+	{"shape", verb_shape, " selection senders limit "},
+	{"audit", verb_audit, ""},
+	{"trace", verb_trace, " id "},
 	{"recovered", verb_recovered, ""},
 	{"tail", verb_tail, ""},
-	{"import", verb_import, " kind copy normalise "},
+	{"import", verb_import, " kind copy normalise reason "},
 };
 
 const struct verb *verb_find(const char *name)
@@ -41,6 +52,7 @@ const struct verb *verb_find(const char *name)
 struct selection *request_selection(struct client *c, json_t *request)
 {
 	json_t *j = json_object_get(request, "selection");
+	struct record_match *match = NULL;
 	struct selection *s = NULL;
 	struct err e = {""};
 
@@ -50,9 +62,15 @@ struct selection *request_selection(struct client *c, json_t *request)
 		return NULL;
 	}
 	if (selection_from_json(j, &s, &e) != 0) {
-		client_error(c, EX_USAGE, "selection: %s", e.text);
+		client_error(c, EX_USAGE, "%s", e.text);
 		return NULL;
 	}
+	if (record_match_create(s, &match, &e) != 0) {
+		client_error(c, EX_USAGE, "%s", e.text);
+		selection_destroy(&s);
+		return NULL;
+	}
+	record_match_destroy(&match);
 	if (selection_is_empty(s)) {
 		client_error(c, EX_USAGE,
 			     "the selection is empty: say which messages, or "
@@ -61,6 +79,14 @@ struct selection *request_selection(struct client *c, json_t *request)
 		return NULL;
 	}
 	return s;
+}
+
+struct selection *request_selection_or_all(struct client *c, json_t *request)
+{
+	if (json_object_get(request, "selection") == NULL)
+		json_object_set_new(request, "selection",
+				    json_pack("{s:b}", "all", 1));
+	return request_selection(c, request);
 }
 
 json_t *json_bytes(const char *data, size_t len)

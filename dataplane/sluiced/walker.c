@@ -11,13 +11,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "sluice/assert.h"
 #include "sluice/clock.h"
-#include "sluice/domain.h"
 #include "sluiced/engine_priv.h"
 #include "sluiced/head_read.h"
+#include "sluiced/record_match.h"
 
 #define SLICE_PLAIN 8192 /* messages, and about as many recipients */
 #define SLICE_READ  128
@@ -26,6 +25,7 @@
 struct walker {
 	struct engine *en;
 	struct selection *selection;
+	struct record_match *match; /* what the index cannot tell */
 	struct walker_ops ops;
 	void *user;
 	struct queue_cursor cursor;
@@ -45,14 +45,15 @@ struct walker *walker_create(struct engine *en, struct selection *s,
 	if (w == NULL)
 		return NULL;
 	w->heads = calloc(SLICE_READ, sizeof(*w->heads));
-	if (w->heads == NULL) {
+	if (w->heads == NULL || record_match_create(s, &w->match, NULL) != 0) {
+		free(w->heads);
 		free(w);
 		return NULL;
 	}
 	w->en = en;
 	w->selection = s;
-	w->envelopes =
-		envelopes || s->senders.count > 0 || s->recipients.count > 0;
+	w->envelopes = envelopes || s->senders.count > 0 ||
+		       s->recipients.count > 0 || selection_needs_record(s);
 	w->ops = *ops;
 	w->user = user;
 	w->more = true;
@@ -69,6 +70,7 @@ static void heads_drop(struct walker *w)
 static void walker_free(struct walker *w)
 {
 	heads_drop(w);
+	record_match_destroy(&w->match);
 	selection_destroy(&w->selection);
 	free(w->heads);
 	free(w->entries);
@@ -112,60 +114,51 @@ static void gather(void *user, const struct queue_entry *e)
 	w->entries[w->count++] = (struct walker_entry){.index = *e};
 }
 
-static bool text_is(struct text t, const char *s)
+/* Does the message fit, as far as its record has to tell? Once per record. */
+static bool head_fits(struct walker *w, const struct head_read *h)
 {
-	return t.len == strlen(s) && memcmp(t.data, s, t.len) == 0;
-}
+	struct text header = {"", 0};
 
-/* The local part as it is, the domain without case. */
-static bool address_is(struct text t, const char *s)
-{
-	const char *at = mail_address_domain(s);
-	size_t local = at != NULL ? (size_t)(at - s) : strlen(s);
-
-	if (t.len != strlen(s) || memcmp(t.data, s, local) != 0)
+	if (h->res != 0)
 		return false;
-	return at == NULL ||
-	       strncasecmp(t.data + local, at, t.len - local) == 0;
+	if (h->header)
+		header = head_read_header(h);
+	return record_match_message(w->match, &h->record.env, header.data,
+				    header.len);
 }
 
-static bool list_has(const struct selection_list *l, struct text t)
-{
-	if (l->count == 0)
-		return true;
-	for (uint32_t i = 0; i < l->count; i++)
-		if (text_is(t, l->items[i]) || address_is(t, l->items[i]))
-			return true;
-	return false;
-}
-
-/* Fills in the addresses; false when only the hash matched. */
+/* Fills in the addresses; false when the index knew too little, and the record
+ * does not fit. `fits`: the message does. */
 static bool entry_confirm(struct walker *w, struct walker_entry *e,
-			  const struct head_read *h)
+			  const struct head_read *h, bool fits)
 {
-	if (h == NULL || h->res != 0 ||
-	    e->index.rcpt >= h->record.env.rcpt_count) {
+	if (h->res != 0 || e->index.rcpt >= h->record.env.rcpt_count) {
 		e->unreadable = true;
 		return e->index.exact;
 	}
 	e->sender = h->record.env.sender;
 	e->recipient = h->record.env.rcpts[e->index.rcpt].address;
 	return e->index.exact ||
-	       (list_has(&w->selection->senders, e->sender) &&
-		list_has(&w->selection->recipients, e->recipient));
+	       (fits && record_match_recipient(w->match, e->recipient));
 }
 
 static void slice_hand_out(struct walker *w)
 {
-	uint32_t kept = 0, h = 0;
+	uint32_t kept = 0, h = UINT32_MAX;
+	uint64_t last = 0;
+	bool fits = false;
 
 	for (uint32_t i = 0; i < w->count && w->envelopes; i++) {
-		if (i > 0 &&
-		    w->entries[i].index.id != w->entries[i - 1].index.id)
+		struct walker_entry *e = &w->entries[i];
+
+		if (i == 0 || e->index.id != last) {
 			h++;
+			fits = !e->index.exact && head_fits(w, &w->heads[h]);
+		}
+		last = e->index.id;
 		/* entries[kept] may be i itself */
-		if (entry_confirm(w, &w->entries[i], &w->heads[h]))
-			w->entries[kept++] = w->entries[i];
+		if (entry_confirm(w, e, &w->heads[h], fits))
+			w->entries[kept++] = *e;
 	}
 	if (!w->envelopes)
 		kept = w->count;
@@ -195,7 +188,11 @@ static void head_start(struct walker *w, struct head_read *h,
 	int rc;
 
 	w->reading++;
-	rc = head_read_start(h, w->en->spool, &place, 0, on_head, w);
+	if (record_match_wants_header(w->match))
+		rc = head_read_header_start(h, w->en->spool, &place, on_head,
+					    w);
+	else
+		rc = head_read_start(h, w->en->spool, &place, 0, on_head, w);
 	if (rc != 0) {
 		h->res = rc;
 		w->reading--;
@@ -273,4 +270,9 @@ bool walker_step(struct walker *w)
 bool walker_failed(const struct walker *w)
 {
 	return w->failed;
+}
+
+uint64_t walker_gave_up(const struct walker *w)
+{
+	return record_match_gave_up(w->match);
 }

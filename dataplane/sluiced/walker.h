@@ -2,9 +2,10 @@
  *
  * walker.h - goes through a selection in slices, with envelopes if wanted.
  *
- * Role: command. The index matches senders and recipients by hash; before the
- * walker hands out such an entry it has read the envelope from the spool and
- * compared the text. Slices are bounded, so the mail goes on in between.
+ * Role: command. The index matches senders and recipients by hash, and knows
+ * neither account nor client nor header; before the walker hands out such an
+ * entry it has read the record from the spool and compared. Slices are bounded,
+ * so the mail goes on in between, and states may have changed since.
  */
 #ifndef SLUICED_WALKER_H
 #define SLUICED_WALKER_H
@@ -42,5 +43,7 @@ bool walker_step(struct walker *w);
 bool walker_over(const struct walker *w);
 /* Out of memory on the way: what was handed out is not all. */
 bool walker_failed(const struct walker *w);
+/* Texts that a pattern of the selection gave up on: taken as no match. */
+uint64_t walker_gave_up(const struct walker *w);
 
 #endif

@@ -165,14 +165,13 @@ static int read_attempt(struct recover *r, const uint8_t *b, uint32_t len)
 			     get_le16(b + 20));
 }
 
-static int read_outcome(struct recover *r, const uint8_t *b, uint32_t len)
+bool journal_outcome_read(const uint8_t *b, uint32_t len,
+			  struct spool_outcome *out)
 {
-	struct spool_outcome o;
-
 	if (len < OUTCOME_FIXED_BYTES ||
 	    len != OUTCOME_FIXED_BYTES + (uint32_t)get_le16(b + 26))
-		return -EBADMSG;
-	o = (struct spool_outcome){
+		return false;
+	*out = (struct spool_outcome){
 		.id = get_le64(b),
 		.rcpt = get_le32(b + 8),
 		.when_s = get_le32(b + 12),
@@ -185,6 +184,15 @@ static int read_outcome(struct recover *r, const uint8_t *b, uint32_t len)
 		.reply = {(const char *)b + OUTCOME_FIXED_BYTES,
 			  get_le16(b + 26)},
 	};
+	return true;
+}
+
+static int read_outcome(struct recover *r, const uint8_t *b, uint32_t len)
+{
+	struct spool_outcome o;
+
+	if (!journal_outcome_read(b, len, &o))
+		return -EBADMSG;
 	recover_saw_id(r, o.id);
 	return r->v->outcome ? r->v->outcome(r->user, &o) : 0;
 }

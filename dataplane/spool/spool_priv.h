@@ -288,6 +288,9 @@ int segment_open_for_read(struct spool *sp, struct segment *s);
 
 /* A stored record as it lies in the journal; names by number. */
 void journal_stored_read(const uint8_t *body, struct spool_stored *out);
+/* False: its length makes no sense. The reply lies in `body`. */
+bool journal_outcome_read(const uint8_t *body, uint32_t len,
+			  struct spool_outcome *out);
 
 /* journal.c: all append to what gathers; the caller made sure of room */
 bool journal_has_room(const struct spool *sp, uint64_t bytes, uint32_t dones);

@@ -140,6 +140,8 @@ int config_parse(const char *text, const char *name, struct config **out,
 		 struct err *e);
 void config_destroy(struct config **c);
 
+/* "HOST" or "HOST:PORT", as `route` of a provider. */
+bool config_route_valid(const char *text);
 /* Units, also used by the command line: "5GiB", "10s", "4h", "5d". */
 int config_size_parse(const char *text, uint64_t *bytes);
 int config_duration_parse(const char *text, uint64_t *ns);

@@ -29,6 +29,13 @@ static inline bool rcpt_state_is_done(uint8_t s)
 	return s >= RCPT_DELIVERED;
 }
 
+/* An outcome that nobody was told of: the recipient stays in custody, is not
+ * tried again by itself, and can be requeued, purged or exported. */
+static inline bool rcpt_state_is_kept(uint8_t s)
+{
+	return s == RCPT_FAILED || s == RCPT_EXPIRED;
+}
+
 /* "waiting", "needs-decision", ...; NULL for a number that is none. */
 const char *rcpt_state_name(uint8_t s);
 /* 0 when `name` is none. */

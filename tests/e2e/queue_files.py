@@ -93,7 +93,7 @@ class QueueDirectory:
         return p
 
     def message(self, sender, recipients, body, header=b"", queue="deferred",
-                arrival=1760000000):
+                arrival=1760000000, attributes=()):
         """Queues a good message; returns its name. Addresses as on the wire:
         a queue file has them without the quotes."""
         self.count += 1
@@ -102,7 +102,7 @@ class QueueDirectory:
         content = (b"X-Sluice-Bench: " + mark.encode() + b"\n" + header + body)
         self.raw(name, queue_file(unquoted(sender),
                                   [unquoted(r) for r in recipients], content,
-                                  arrival), queue)
+                                  arrival, attributes), queue)
         for r in recipients:
             self.lines.append(ledger_line(mark, sender, r, content))
         return name

@@ -49,7 +49,10 @@ static const char full[] =
 	"\"b.test.\"],\"sender\":[\"\",\"x@Y.test\"],\"sender_domain\":["
 	"\"Y.test\"],\"recipient\":[\"U@B.Test\"],\"source\":[\"out1\"],"
 	"\"id\":[\"ab\",\"00000000000000CD\"],\"state\":[\"held\","
-	"\"waiting\"],\"older\":\"2h\",\"newer\":\"1d\",\"larger\":\"1MiB\"}";
+	"\"waiting\"],\"older\":\"2h\",\"newer\":\"1d\",\"larger\":\"1MiB\","
+	"\"smaller\":\"2MiB\",\"account\":[\"anna\"],\"client_ip\":["
+	"\"192.0.2.0/24\",\"2001:db8::1\"],\"subject\":[\"^Win\"],"
+	"\"header\":[\"X-A:  b c\"]}";
 
 /* Catches: a term that is read and forgotten, or stored in another spelling
  * than messages are. */
@@ -74,6 +77,13 @@ static void every_term_is_read(void **state)
 	assert_int_equal(s->older_s, 7200);
 	assert_int_equal(s->newer_s, 86400);
 	assert_int_equal(s->larger_bytes, 1 << 20);
+	assert_int_equal(s->smaller_bytes, 2 << 20);
+	assert_string_equal(s->accounts.items[0], "anna");
+	assert_string_equal(s->client_ips.items[1], "2001:db8::1");
+	assert_string_equal(s->subjects.items[0], "^Win");
+	assert_string_equal(selection_header_pattern(s->headers.items[0]),
+			    "b c");
+	assert_true(selection_needs_record(s));
 	selection_destroy(&s);
 	assert_null(s);
 }
@@ -140,7 +150,8 @@ static void what_is_no_selection_is_refused(void **state)
 		"selection: recipient 'postmaster' is not an address");
 	refused("{\"state\":[\"sleeping\"]}",
 		"selection: state 'sleeping' is not known; write one of "
-		"waiting, deferred, held, needs-decision, in-flight");
+		"waiting, deferred, held, needs-decision, in-flight, failed, "
+		"expired");
 	refused("{\"state\":[]}", "selection: 'state' is empty");
 	refused("{\"id\":[\"xyz\"]}",
 		"selection: id 'xyz' is not a message id; write up to 16 hex "
@@ -153,6 +164,23 @@ static void what_is_no_selection_is_refused(void **state)
 		"\"2h\"");
 	refused("{\"larger\":5}",
 		"selection: 'larger' has to be a size above 0, like \"1MiB\"");
+	refused("{\"smaller\":\"0\"}",
+		"selection: 'smaller' has to be a size above 0, like "
+		"\"1MiB\"");
+	refused("{\"client_ip\":[\"192.0.2.300\"]}",
+		"selection: client_ip '192.0.2.300' is not an IP address or a "
+		"prefix, like 192.0.2.0/24");
+	refused("{\"subject\":[\"\"]}",
+		"selection: subject '' is not a pattern");
+	refused("{\"header\":[\"X-Spam\"]}",
+		"selection: header 'X-Spam' is not 'NAME: PATTERN'");
+	refused("{\"header\":[\"X Spam: a\"]}",
+		"selection: header 'X Spam: a' is not 'NAME: PATTERN'");
+	refused("{\"header\":[\"X-Spam:\"]}",
+		"selection: header 'X-Spam:' is not 'NAME: PATTERN'");
+	refused("{\"score\":[\"5\"]}",
+		"selection: this version knows no 'score' yet; select by "
+		"subject, header, account or sender");
 	refused("{\"all\":\"yes\"}",
 		"selection: 'all' has to be true or false");
 }
@@ -185,10 +213,12 @@ static void one_line_of_text_says_it_and_is_cut(void **state)
 	struct selection *s = taken(full);
 	assert_format(s, "provider=gmail,yahoo domain=*.a.test,b.test "
 			 "sender=<>,x@Y.test sender_domain=y.test "
-			 "recipient=U@b.test source=out1 "
+			 "recipient=U@b.test source=out1 account=anna "
+			 "client_ip=192.0.2.0/24,2001:db8::1 subject=^Win "
+			 "header=X-A:  b c "
 			 "id=00000000000000ab,00000000000000cd "
 			 "state=waiting,held older=7200s newer=86400s "
-			 "larger=1048576B");
+			 "larger=1048576B smaller=2097152B");
 	for (uint32_t len = 0; len < 200; len++) {
 		char buf[256];
 		memset(buf, '#', sizeof(buf));

@@ -124,8 +124,8 @@ static void on_unroutable(void *user, uint32_t domain, bool permanent,
 	keep(r->detail, sizeof(r->detail), detail);
 }
 
-static const struct delivery_ops ops = {on_ready, on_attempt, on_done,
-					on_connect_failed, on_unroutable};
+static const struct delivery_ops ops = {
+	on_ready, on_attempt, on_done, on_connect_failed, on_unroutable, NULL};
 
 void room_patience(struct room *r, uint64_t ns)
 {

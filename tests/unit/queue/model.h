@@ -148,7 +148,8 @@ static void review(struct model *w)
 static void drop_if_done(struct model *w, uint32_t k)
 {
 	for (uint32_t i = 0; i < w->m[k].rcpts; i++) {
-		if (!rcpt_state_is_done(w->m[k].rcpt[i].state))
+		uint8_t state = w->m[k].rcpt[i].state;
+		if (!rcpt_state_is_done(state) || rcpt_state_is_kept(state))
 			return;
 	}
 	w->m[k] = w->m[--w->count];

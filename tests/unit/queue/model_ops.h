@@ -120,6 +120,14 @@ static void op_outcome(struct model *w)
 	o.attempts = (uint8_t)(r->attempts + 1);
 	o.source = (uint16_t)(rnd(w, 4) ? 0 : 1 + rnd(w, 3));
 	assert_int_equal(queue_apply_outcome(w->f->q, &o), 0);
+	if (rcpt_state_is_kept(r->state) && rcpt_state_is_done(o.state) &&
+	    !rcpt_state_is_kept(o.state)) {
+		w->done[r->state]--;
+		r->state = o.state;
+		w->done[o.state]++;
+		drop_if_done(w, k);
+		return;
+	}
 	if (rcpt_state_is_done(r->state))
 		return;
 	r->attempts = o.attempts;
@@ -127,6 +135,7 @@ static void op_outcome(struct model *w)
 	r->parked = false;
 	r->fronted = 0;
 	r->custody |= o.state == RCPT_HELD;
+	r->custody &= !rcpt_state_is_done(o.state);
 	if (o.state == RCPT_WAITING || o.state == RCPT_HELD ||
 	    (o.state == RCPT_DEFERRED && r->custody)) {
 		settle(w, &w->m[k], i);
@@ -163,7 +172,17 @@ static void set_model(struct model *w, struct model_message *m, uint32_t i,
 {
 	struct model_rcpt *r = &m->rcpt[i];
 
-	if (rcpt_state_is_done(r->state))
+	if (rcpt_state_is_kept(r->state) && kind == SPOOL_SET_REQUEUED) {
+		w->done[r->state]--;
+		r->attempts = 0;
+		r->pinned = 0;
+		r->custody = false;
+		settle(w, m, i);
+		return;
+	}
+	if (rcpt_state_is_kept(r->state) && kind == SPOOL_SET_PURGED)
+		w->done[r->state]--;
+	else if (rcpt_state_is_done(r->state))
 		return;
 	if (kind == SPOOL_SET_RELEASED) {
 		r->custody = false;
@@ -171,7 +190,8 @@ static void set_model(struct model *w, struct model_message *m, uint32_t i,
 			settle(w, m, i);
 	} else if (kind == SPOOL_SET_HELD) {
 		r->custody = true;
-		if (r->state == RCPT_WAITING || r->state == RCPT_DEFERRED)
+		if (r->state == RCPT_WAITING || r->state == RCPT_DEFERRED ||
+		    r->state == RCPT_NEEDS_DECISION)
 			settle(w, m, i);
 	} else if (kind == SPOOL_SET_PURGED) {
 		r->state = RCPT_PURGED;
