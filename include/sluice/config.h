@@ -83,6 +83,12 @@ struct config_domain {
 	struct pace pace;
 };
 
+struct config_zone {
+	char *name;
+	char **servers; /* "addr[:port]" */
+	uint32_t server_count;
+};
+
 struct config {
 	char *path;
 	struct {
@@ -101,6 +107,9 @@ struct config {
 	struct {
 		char **servers; /* "addr[:port]"; none = /etc/resolv.conf */
 		uint32_t server_count;
+		struct config_zone *zones; /* with their own servers */
+		uint32_t zone_count;
+		uint64_t timeout_ns; /* a question that is not answered */
 	} resolver;
 	struct {
 		uint64_t first_ns, max_ns; /* 5 min doubling to 4 h */

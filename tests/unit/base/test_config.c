@@ -52,7 +52,8 @@ static const char everything[] =
 	"        segment_size: 2MiB, outcome_sync: message}\n"
 	"run: {dir: /r, socket: /r/x.sock, user: sluice}\n"
 	"workers: 3\n"
-	"resolver: {servers: [127.0.0.1, \"[::1]:5353\"]}\n"
+	"resolver: {servers: [127.0.0.1, \"[::1]:5353\"], timeout: 9s,\n"
+	"  zones: {Corp.example: [10.0.0.53, \"10.0.0.54:54\"]}}\n"
 	"retry: {first: 1m, max: 1h, lifetime: 1w, block_max_age: 3d}\n"
 	"delivery: {connect: 1s, greeting: 2s, command: 3s, data: 4s,\n"
 	"           ehlo: 6s, mail: 7s, rcpt: 8s, data_command: 9s,\n"
@@ -124,6 +125,11 @@ static void every_key_arrives(void **state)
 	assert_int_equal(c->workers, 3);
 	assert_int_equal(c->resolver.server_count, 2);
 	assert_string_equal(c->resolver.servers[1], "[::1]:5353");
+	assert_int_equal(c->resolver.timeout_ns, 9 * NS_PER_S);
+	assert_int_equal(c->resolver.zone_count, 1);
+	assert_string_equal(c->resolver.zones[0].name, "corp.example");
+	assert_int_equal(c->resolver.zones[0].server_count, 2);
+	assert_string_equal(c->resolver.zones[0].servers[1], "10.0.0.54:54");
 	assert_int_equal(c->retry.first_ns, 60 * NS_PER_S);
 	assert_int_equal(c->retry.max_ns, 3600 * NS_PER_S);
 	assert_int_equal(c->retry.lifetime_ns, 7ULL * 86400 * NS_PER_S);
