@@ -3,8 +3,9 @@
  * domains.c - a domain appears, waits, or cannot be routed.
  *
  * Callbacks of queue and delivery. Role: queue. A domain whose DNS fails is
- * asked again after 5 min, doubling to 1 h; its messages are not touched. One
- * that has no host at all fails its messages (a recipient fact).
+ * asked again after retry.first, doubling to retry.max, at most 1 h; its
+ * messages are not touched. One that has no host at all fails its messages (a
+ * recipient fact).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,10 +14,10 @@
 #include "sluice/clock.h"
 #include "sluice/log.h"
 #include "sluiced/engine_priv.h"
+#include "sluiced/reaction.h"
 
-#define UNROUTABLE_FIRST_S 300u
-#define UNROUTABLE_MAX_S   3600u
-#define FAIL_SLICE         256 /* messages of an unroutable domain per second */
+#define UNROUTABLE_MAX_S 3600u
+#define FAIL_SLICE       256 /* messages of an unroutable domain per second */
 
 static struct pace domain_pace(const struct config *c, const char *name)
 {
@@ -116,13 +117,24 @@ static void domain_fail(struct engine *en, uint32_t domain, const char *detail)
 	}
 }
 
+/* Like a recipient's, but an hour at most: one question asks for all of its
+ * mail. */
+static uint32_t unroutable_wait_s(const struct config *c, uint32_t tries)
+{
+	uint32_t wait_s = reaction_backoff_s(
+		tries + 1, (uint32_t)(c->retry.first_ns / NS_PER_S),
+		(uint32_t)(c->retry.max_ns / NS_PER_S));
+
+	return wait_s < UNROUTABLE_MAX_S ? wait_s : UNROUTABLE_MAX_S;
+}
+
 void engine_unroutable(void *user, uint32_t domain, bool permanent,
 		       const char *detail)
 {
 	struct engine *en = user;
 	const char *name = queue_domain_name(en->queue, domain);
 	struct unroutable *u;
-	uint32_t wait_s = UNROUTABLE_FIRST_S;
+	uint32_t wait_s;
 
 	role_assert(&role_queue);
 	role_assert(&role_spool);
@@ -136,9 +148,7 @@ void engine_unroutable(void *user, uint32_t domain, bool permanent,
 		u = unroutable_add(en, domain);
 	if (u == NULL || u->holding)
 		return;
-	for (uint32_t i = 0; i < u->tries && wait_s < UNROUTABLE_MAX_S; i++)
-		wait_s *= 2;
-	u->tries++;
+	wait_s = unroutable_wait_s(en->config, u->tries++);
 	u->until_s = clock_realtime_s() + wait_s;
 	u->holding = true;
 	release_domain_hold(en->release, domain, true);
