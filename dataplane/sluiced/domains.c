@@ -19,7 +19,7 @@
 #define UNROUTABLE_MAX_S 3600u
 #define FAIL_SLICE       256 /* messages of an unroutable domain per second */
 
-static struct pace domain_pace(const struct config *c, const char *name)
+struct pace domain_pace(const struct config *c, const char *name)
 {
 	for (uint32_t i = 0; i < c->domain_count; i++)
 		if (strcmp(c->domains[i].name, name) == 0)
@@ -27,17 +27,68 @@ static struct pace domain_pace(const struct config *c, const char *name)
 	return PACE_UNLIMITED;
 }
 
+static int states_grow(struct engine *en, uint32_t domain) RUNS_ON(role_queue)
+{
+	uint32_t room = en->domain_room ? en->domain_room * 2 : 256;
+	struct domain_state *grown;
+
+	if (domain < en->domain_room)
+		return 0;
+	while (room <= domain)
+		room *= 2;
+	grown = realloc(en->domains, room * sizeof(*grown));
+	if (grown == NULL)
+		return -ENOMEM;
+	memset(grown + en->domain_room, 0,
+	       (room - en->domain_room) * sizeof(*grown));
+	en->domains = grown;
+	en->domain_room = room;
+	return 0;
+}
+
+struct domain_state *domain_state(struct engine *en, uint32_t domain)
+{
+	return domain < en->domain_room ? &en->domains[domain] : NULL;
+}
+
+/* By name, as the config has it; else DNS will tell. */
+static uint32_t first_provider(struct engine *en, const char *name,
+			       bool *follows) RUNS_ON(role_queue)
+{
+	uint32_t provider = provider_of_domain(en, name);
+
+	*follows = false;
+	if (provider != QUEUE_NONE)
+		return provider;
+	if (!en->by_mx || name[0] == '[')
+		return provider_named(en, name, PROVIDER_DOMAIN);
+	*follows = true;
+	return en->unresolved;
+}
+
+static void domain_to_delivery(struct engine *en, uint32_t domain,
+			       const char *name, uint32_t provider)
+	RUNS_ON(role_queue)
+{
+	delivery_domain_set(en->delivery, domain, name, provider);
+	if (provider == en->unresolved)
+		delivery_domain_ask(en->delivery, domain);
+}
+
 uint32_t domain_new(void *user, uint32_t domain, const char *name)
 {
 	struct engine *en = user;
-	uint32_t provider;
+	uint32_t provider = 0; /* out of memory: the default paces it */
 
 	role_assert(&role_queue);
-	provider = provider_of_domain(en, name);
+	if (states_grow(en, domain) == 0)
+		provider =
+			first_provider(en, name, &en->domains[domain].follows);
+	en->providers[provider].domains++;
 	release_domain_set(en->release, domain, provider,
 			   domain_pace(en->config, name), clock_monotonic_ns());
 	if (en->delivery_up)
-		delivery_domain_set(en->delivery, domain, name, provider);
+		domain_to_delivery(en, domain, name, provider);
 	return provider;
 }
 
@@ -47,9 +98,18 @@ void domains_to_delivery(struct engine *en)
 
 	en->delivery_up = true;
 	for (uint32_t d = 0; d < count; d++)
-		delivery_domain_set(en->delivery, d,
-				    queue_domain_name(en->queue, d),
-				    queue_domain_provider(en->queue, d));
+		domain_to_delivery(en, d, queue_domain_name(en->queue, d),
+				   queue_domain_provider(en->queue, d));
+}
+
+void domain_states_destroy(struct engine *en)
+{
+	role_assert(&role_queue);
+	free(en->domains);
+	free(en->waiting);
+	en->domains = NULL;
+	en->waiting = NULL;
+	en->domain_room = en->waiting_count = en->waiting_room = 0;
 }
 
 void domain_waiting(void *user, uint32_t domain, uint32_t waiting)
@@ -60,33 +120,20 @@ void domain_waiting(void *user, uint32_t domain, uint32_t waiting)
 			       clock_monotonic_ns());
 }
 
-static struct unroutable *unroutable_find(struct engine *en, uint32_t domain)
-	RUNS_ON(role_queue)
+/* False: no memory to remember it. Its mail is then offered again at once. */
+static bool waiting_add(struct engine *en, uint32_t domain) RUNS_ON(role_queue)
 {
-	for (uint32_t i = 0; i < en->unroutable_count; i++)
-		if (en->unroutable[i].domain == domain)
-			return &en->unroutable[i];
-	return NULL;
-}
+	if (en->waiting_count == en->waiting_room) {
+		uint32_t room = en->waiting_room ? en->waiting_room * 2 : 64;
+		uint32_t *grown = realloc(en->waiting, room * sizeof(*grown));
 
-static struct unroutable *unroutable_add(struct engine *en, uint32_t domain)
-	RUNS_ON(role_queue)
-{
-	struct unroutable *u;
-
-	if (en->unroutable_count == en->unroutable_room) {
-		uint32_t room =
-			en->unroutable_room ? en->unroutable_room * 2 : 16;
-
-		u = realloc(en->unroutable, room * sizeof(*u));
-		if (u == NULL)
-			return NULL;
-		en->unroutable = u;
-		en->unroutable_room = room;
+		if (grown == NULL)
+			return false;
+		en->waiting = grown;
+		en->waiting_room = room;
 	}
-	u = &en->unroutable[en->unroutable_count++];
-	*u = (struct unroutable){.domain = domain};
-	return u;
+	en->waiting[en->waiting_count++] = domain;
+	return true;
 }
 
 /* Fails what waits for a domain that does not exist. */
@@ -133,7 +180,7 @@ void engine_unroutable(void *user, uint32_t domain, bool permanent,
 {
 	struct engine *en = user;
 	const char *name = queue_domain_name(en->queue, domain);
-	struct unroutable *u;
+	struct domain_state *st;
 	uint32_t wait_s;
 
 	role_assert(&role_queue);
@@ -143,27 +190,39 @@ void engine_unroutable(void *user, uint32_t domain, bool permanent,
 		domain_fail(en, domain, detail);
 		return;
 	}
-	u = unroutable_find(en, domain);
-	if (u == NULL)
-		u = unroutable_add(en, domain);
-	if (u == NULL || u->holding)
+	st = domain_state(en, domain);
+	if (st == NULL || st->waits || !waiting_add(en, domain))
 		return;
-	wait_s = unroutable_wait_s(en->config, u->tries++);
-	u->until_s = clock_realtime_s() + wait_s;
-	u->holding = true;
+	wait_s = unroutable_wait_s(en->config, st->tries++);
+	st->until_s = clock_realtime_s() + wait_s;
+	st->waits = true;
 	release_domain_hold(en->release, domain, true);
 	log_warn("unroutable", "%s: %s; asking again in %u s", name, detail,
 		 wait_s);
 }
 
+/* Mail that may go asks for itself; a domain that nobody has told of yet is
+ * asked for, so that its mail can be selected by provider before it goes. */
+static void domain_resume(struct engine *en, uint32_t domain)
+	RUNS_ON(role_queue)
+{
+	en->domains[domain].waits = false;
+	release_domain_hold(en->release, domain, false);
+	if (queue_domain_provider(en->queue, domain) == en->unresolved)
+		delivery_domain_ask(en->delivery, domain);
+}
+
 void domains_second(struct engine *en, uint32_t now_s)
 {
-	for (uint32_t i = 0; i < en->unroutable_count; i++) {
-		struct unroutable *u = &en->unroutable[i];
+	uint32_t kept = 0;
 
-		if (!u->holding || u->until_s > now_s)
-			continue;
-		u->holding = false;
-		release_domain_hold(en->release, u->domain, false);
+	for (uint32_t i = 0; i < en->waiting_count; i++) {
+		uint32_t domain = en->waiting[i];
+
+		if (en->domains[domain].until_s > now_s)
+			en->waiting[kept++] = domain;
+		else
+			domain_resume(en, domain);
 	}
+	en->waiting_count = kept;
 }

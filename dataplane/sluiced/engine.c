@@ -195,6 +195,7 @@ static const struct delivery_ops delivery_ops = {
 	.done = result_done,
 	.connect_failed = result_connect_failed,
 	.unroutable = engine_unroutable,
+	.routed = engine_routed,
 };
 
 static void engine_second(struct io_timer *t, uint64_t now_ns)
@@ -267,6 +268,7 @@ static int create_delivery(struct engine *en, struct err *e)
 		rc = delivery_create(&en->delivery, &o, &delivery_ops, en, e);
 	if (rc == 0) {
 		stops_restore(en);
+		sites_restore(en);
 		domains_to_delivery(en);
 	}
 	return rc;
@@ -363,7 +365,7 @@ void engine_destroy(struct engine **enp)
 	queue_destroy(&en->queue);
 	release_destroy(&en->release);
 	providers_destroy(en);
-	free(en->unroutable);
+	domain_states_destroy(en);
 	classify_scratch_destroy(&en->scratch);
 	classify_destroy(&en->rules);
 	en->magic = 0;

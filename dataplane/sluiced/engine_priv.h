@@ -20,17 +20,29 @@
 #include "sluice/release.h"
 #include "sluice/role.h"
 #include "sluiced/engine.h"
+#include "sluiced/site.h"
 #include "spool/spool.h"
 
 #define ENGINE_MAGIC  0x736c7563u
 #define RATE_SECONDS  10
 #define REFUSAL_BYTES 512
 
+/* How a provider came to be. */
+enum provider_kind {
+	PROVIDER_CONFIGURED = 0,
+	PROVIDER_SITE,      /* the MX site of some domains */
+	PROVIDER_DOMAIN,    /* one domain, or an old name from the journal */
+	PROVIDER_UNRESOLVED /* domains that DNS has not told of yet */
+};
+#define UNRESOLVED "(unresolved)"
+
 /* One receiving operator, configured or made for a domain. Its number is the
  * index in engine.providers and the same in queue, release and delivery. */
 struct provider {
 	char *name;
 	uint32_t config;    /* index into config.providers */
+	uint8_t kind;       /* enum provider_kind */
+	uint32_t domains;   /* that belong to it now */
 	bool held;          /* by a standing hold on the provider */
 	uint64_t delivered; /* recipients since start */
 	uint64_t refused;
@@ -53,15 +65,17 @@ struct text_fact {
 #define TEXT_FACTS      64
 #define TEXT_FACT_LIMIT 3
 
-/* A domain that could not be routed: asked again at `until_s`. */
-struct unroutable {
-	uint32_t domain;
-	uint32_t until_s;
-	uint32_t tries;
-	bool holding;
+/* A domain as sluiced sees it, by the queue's number. */
+struct domain_state {
+	struct site_watch watch;
+	uint32_t until_s; /* of `waits`: DNS is asked again */
+	uint32_t tries;   /* in vain, in a row */
+	bool waits;       /* DNS gave no answer: its mail is held back */
+	bool follows;     /* its provider follows its MX hosts */
 };
 
 struct late_outcome; /* outcomes.c */
+struct sites;        /* sites.c */
 struct stop;         /* a noted path; stops.c */
 struct attempt_wait; /* an attempt on its way to the disk; results.c */
 struct command;      /* the command socket; command.c */
@@ -98,9 +112,14 @@ struct engine {
 	uint32_t hold_next OWNED_BY(role_queue);
 	struct text_fact facts[TEXT_FACTS] OWNED_BY(role_queue);
 	uint32_t fact_next OWNED_BY(role_queue);
-	struct unroutable *unroutable OWNED_BY(role_queue);
-	uint32_t unroutable_count OWNED_BY(role_queue);
-	uint32_t unroutable_room OWNED_BY(role_queue);
+	struct domain_state *domains OWNED_BY(role_queue);
+	uint32_t domain_room OWNED_BY(role_queue);
+	uint32_t *waiting OWNED_BY(role_queue); /* domains that wait for DNS */
+	uint32_t waiting_count OWNED_BY(role_queue);
+	uint32_t waiting_room OWNED_BY(role_queue);
+	struct sites *sites;
+	bool by_mx;          /* domains that no provider names follow MX */
+	uint32_t unresolved; /* provider of those without an answer yet */
 
 	struct attempt_wait *attempt_pool OWNED_BY(role_spool);
 	struct attempt_wait *attempt_free OWNED_BY(role_spool);
@@ -124,8 +143,13 @@ struct engine {
 /* providers.c */
 int providers_create(struct engine *en, struct err *e);
 void providers_destroy(struct engine *en);
-uint32_t provider_of_domain(struct engine *en, const char *domain)
+/* The provider that the config names for the domain; QUEUE_NONE: none. */
+uint32_t provider_of_domain(const struct engine *en, const char *domain)
 	RUNS_ON(role_queue);
+/* The provider of that name, made with the settings of `default` if need be. */
+uint32_t provider_named(struct engine *en, const char *name,
+			enum provider_kind kind) RUNS_ON(role_queue);
+const char *provider_kind_name(uint8_t kind);
 uint32_t provider_find(const struct engine *en, const char *name)
 	RUNS_ON(role_queue);
 const struct config_provider *provider_config(const struct engine *en,
@@ -142,7 +166,20 @@ void domain_waiting(void *user, uint32_t domain, uint32_t waiting);
 void engine_unroutable(void *user, uint32_t domain, bool permanent,
 		       const char *detail);
 void domains_second(struct engine *en, uint32_t now_s) RUNS_ON(role_queue);
+/* NULL: there was no memory for it. */
+struct domain_state *domain_state(struct engine *en, uint32_t domain)
+	RUNS_ON(role_queue);
+struct pace domain_pace(const struct config *c, const char *name);
+void domain_states_destroy(struct engine *en);
 void domains_to_delivery(struct engine *en) RUNS_ON(role_queue);
+
+/* sites.c: which provider, by MX hosts; notes come back at start */
+int sites_create(struct engine *en, struct err *e);
+void sites_destroy(struct engine *en);
+void engine_routed(void *user, uint32_t domain, const char *const *hosts,
+		   uint32_t count, uint64_t ttl_ns);
+int site_from_note(struct engine *en, const char *key, struct text value);
+void sites_restore(struct engine *en) RUNS_ON(role_queue);
 
 /* results.c */
 int results_create(struct engine *en);

@@ -66,6 +66,8 @@ static int on_note(void *user, const char *key, struct text value)
 		return hold_from_note(en, key, value);
 	if (strncmp(key, "path/", 5) == 0)
 		return stop_from_note(en, key, value);
+	if (strncmp(key, "site/", 5) == 0)
+		return site_from_note(en, key, value);
 	return 0;
 }
 

@@ -22,6 +22,7 @@
 
 enum config_order { ORDER_OLDEST, ORDER_NEWEST, ORDER_SMALLEST };
 enum config_count { COUNT_MESSAGES, COUNT_RECIPIENTS };
+enum config_by { BY_MX, BY_DOMAIN };
 
 enum config_bare_newline { BARE_REJECT, BARE_NORMALISE };
 
@@ -75,6 +76,7 @@ struct config_provider {
 	uint32_t recipients_per_message;
 	uint8_t order;      /* enum config_order */
 	uint8_t count;      /* enum config_count */
+	uint8_t by;         /* enum config_by; of "default" only */
 	uint8_t live_share; /* per cent for live mail ahead of backlog */
 };
 

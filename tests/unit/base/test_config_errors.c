@@ -65,6 +65,16 @@ static void wrong_types_are_refused(void **state)
 		"t.yaml:1:35: 101 is out of range; write 0 to 100");
 }
 
+static void by_is_for_the_default_provider(void **state)
+{
+	refused("providers: {x: {by: mx}}\n",
+		"t.yaml:1:17: 'by' is for provider 'default' only; move it "
+		"there");
+	refused("providers: {default: {by: site}}\n",
+		"t.yaml:1:27: 'site' is not known here; write one of mx, "
+		"domain");
+}
+
 static void wrong_resolvers_are_refused(void **state)
 {
 	refused("resolver: {servers: [ns.example.org]}\n",
@@ -239,6 +249,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(unknown_keys_are_refused_with_a_suggestion),
 		cmocka_unit_test(wrong_types_are_refused),
+		cmocka_unit_test(by_is_for_the_default_provider),
 		cmocka_unit_test(wrong_resolvers_are_refused),
 		cmocka_unit_test(wrong_units_are_refused),
 		cmocka_unit_test(an_open_relay_is_refused),

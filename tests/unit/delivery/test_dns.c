@@ -413,6 +413,31 @@ static void a_dead_host_is_not_tried_by_every_domain(void **state)
 	teardown(&s);
 }
 
+/* Each source uses the addresses of its own family. */
+static void a_source_takes_the_addresses_of_its_family(void **state)
+{
+	static const struct fake_record r[] = {
+		{"both.test", FAKE_MX, 10, "mx.test", 0},
+		{"mx.test", FAKE_A, 0, "127.0.0.11", 0},
+		{"mx.test", FAKE_AAAA, 0, "2001:db8::1", 0}};
+	struct setup s;
+
+	setup(&s, r, COUNT(r));
+	assert_int_equal(addr_parse("::1", 0, &s.r.sources[1].address), 0);
+	s.r.sources[1].public_address = s.r.sources[1].address;
+	start(&s, "both.test");
+	store(&s, 1);
+	room_run(&s.r, &s.r.done, 1);
+	assert_int_equal(at_11(&s), 1);
+	assert_int_equal(fake_dns_asked(s.dns, "mx.test", FAKE_AAAA), 1);
+	store(&s, 1);
+	s.r.messages[1].source = 1;
+	room_run(&s.r, &s.r.failed, 1);
+	assert_non_null(strstr(s.r.detail, "2001:db8::1"));
+	assert_int_equal(at_11(&s), 1);
+	teardown(&s);
+}
+
 /* The organisation behind a domain is read from the best hosts only. */
 static void the_best_hosts_are_told(void **state)
 {
@@ -486,6 +511,7 @@ int main(void)
 		cmocka_unit_test(silent_name_servers_hold_up_nobody),
 		cmocka_unit_test(a_silent_name_server_is_told),
 		cmocka_unit_test(a_dead_host_is_not_tried_by_every_domain),
+		cmocka_unit_test(a_source_takes_the_addresses_of_its_family),
 		cmocka_unit_test(the_best_hosts_are_told),
 		cmocka_unit_test(the_first_host_among_equals_is_random),
 	};
