@@ -52,6 +52,9 @@ static void provider_row(struct cli *cli, const json_t *p)
 	       (long long)(json_int(p, "held") + json_int(p, "needs_decision")),
 	       now, allowed, eta, colour(cli, state), state,
 	       cli->colour ? "\033[0m" : "");
+	if (strcmp(json_str(p, "by"), "mx") == 0)
+		printf(", %lld domains by MX",
+		       (long long)json_int(p, "domains"));
 	if (json_object_get(p, "probe_in_s") != NULL) {
 		text_duration(
 			json_number_value(json_object_get(p, "probe_in_s")),
@@ -279,8 +282,8 @@ static void recipient_row(const json_t *r)
 {
 	printf("  %-14s <", json_str(r, "state"));
 	print_safe(json_str(r, "recipient"), 300);
-	printf(">  attempts %lld %s\n", (long long)json_int(r, "attempts"),
-	       json_str(r, "last_class"));
+	printf(">  by %s  attempts %lld %s\n", json_str(r, "provider"),
+	       (long long)json_int(r, "attempts"), json_str(r, "last_class"));
 }
 
 static void message_print(const json_t *done)

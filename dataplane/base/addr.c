@@ -193,6 +193,46 @@ bool addr_equal_host(const struct addr *a, const struct addr *b)
 	return a_all == b_all && memcmp(a_bytes, b_bytes, a_all / 8) == 0;
 }
 
+bool addr_is_loopback(const struct addr *a)
+{
+	if (a->sa.sa_family == AF_INET6)
+		return IN6_IS_ADDR_LOOPBACK(&a->in6.sin6_addr);
+	return ntohl(a->in.sin_addr.s_addr) >> 24 == 127;
+}
+
+bool addr_is_host(const struct addr *a)
+{
+	const struct in6_addr *v6 = &a->in6.sin6_addr;
+	uint32_t v4;
+
+	if (a->sa.sa_family == AF_INET6)
+		return !IN6_IS_ADDR_UNSPECIFIED(v6) &&
+		       !IN6_IS_ADDR_MULTICAST(v6) &&
+		       !IN6_IS_ADDR_V4MAPPED(v6) &&
+		       (!IN6_IS_ADDR_LINKLOCAL(v6) || a->in6.sin6_scope_id);
+	v4 = ntohl(a->in.sin_addr.s_addr);
+	return v4 >> 24 != 0 && v4 >> 28 < 14; /* below 224.0.0.0 */
+}
+
+struct addr_prefix addr_sender_group(const struct addr *a)
+{
+	struct addr_prefix p = {*a, 32};
+
+	addr_port_set(&p.base, 0);
+	if (a->sa.sa_family == AF_INET6) {
+		p.bits = 64;
+		memset(p.base.in6.sin6_addr.s6_addr + 8, 0, 8);
+	}
+	return p;
+}
+
+bool addr_same_sender(const struct addr *a, const struct addr *b)
+{
+	struct addr_prefix p = addr_sender_group(a);
+
+	return addr_prefix_has(&p, b);
+}
+
 const char *addr_format(const struct addr *a, bool with_port,
 			char buf[ADDR_TEXT_BYTES])
 {

@@ -86,26 +86,6 @@ static int read_log_format(struct config_reader *r, const struct config_node *n,
 	return res;
 }
 
-static int read_servers(struct config_reader *r, const struct config_node *n,
-			void *to)
-{
-	struct config *c = to;
-	struct addr a;
-	int res = config_read_text_list(r, n, &c->resolver.servers,
-					&c->resolver.server_count);
-	if (res != 0 || config_node_empty(n))
-		return res;
-	for (const struct config_node *it = n->first; it; it = it->next) {
-		if (addr_parse(it->text, 53, &a) != 0)
-			return config_fail(r, it,
-					   "'%s' is no address; write an "
-					   "IP address, if need be with "
-					   "a port, like 127.0.0.1:53",
-					   it->text);
-	}
-	return 0;
-}
-
 static const struct config_key keys_spool[] = {
 	{"dir", config_read_path, AT(spool.dir), NULL},
 	{"min_free", config_read_size, AT(spool.min_free_bytes), NULL},
@@ -120,11 +100,6 @@ static const struct config_key keys_run[] = {
 	{"dir", config_read_path, AT(run.dir), NULL},
 	{"socket", config_read_path, AT(run.socket), NULL},
 	{"user", config_read_text, AT(run.user), NULL},
-	{NULL, NULL, 0, NULL},
-};
-
-static const struct config_key keys_resolver[] = {
-	{"servers", read_servers, 0, NULL},
 	{NULL, NULL, 0, NULL},
 };
 
@@ -153,7 +128,7 @@ static const struct config_key keys_top[] = {
 	{"spool", NULL, 0, keys_spool},
 	{"run", NULL, 0, keys_run},
 	{"workers", read_workers, AT(workers), NULL},
-	{"resolver", NULL, 0, keys_resolver},
+	{"resolver", config_read_resolver, 0, NULL},
 	{"retry", NULL, 0, keys_retry},
 	{"delivery", NULL, 0, config_keys_delivery},
 	{"log", NULL, 0, keys_log},
@@ -179,6 +154,7 @@ static void config_defaults(struct config *c)
 	c->retry.max_ns = 4 * HOUR_NS;
 	c->retry.lifetime_ns = 5 * DAY_NS;
 	c->retry.block_max_age_ns = 14 * DAY_NS;
+	c->resolver.timeout_ns = 20 * NS_PER_S;
 	config_delivery_defaults(c);
 	c->log.level = LOG_INFO_;
 	c->log.format = LOG_JSON;

@@ -113,6 +113,8 @@ int config_read_providers(struct config_reader *r, const struct config_node *n,
 			  void *to);
 int config_read_domains(struct config_reader *r, const struct config_node *n,
 			void *to);
+int config_read_resolver(struct config_reader *r, const struct config_node *n,
+			 void *to);
 /* config_delivery.c */
 extern const struct config_key config_keys_delivery[];
 void config_delivery_defaults(struct config *c);

@@ -78,6 +78,17 @@ static int read_count(struct config_reader *r, const struct config_node *n,
 	return res;
 }
 
+static int read_by(struct config_reader *r, const struct config_node *n,
+		   void *to)
+{
+	static const char *const words[] = {"mx", "domain", NULL};
+	uint32_t i;
+	int res = config_read_word(r, n, words, &i);
+	if (res == 0)
+		*(uint8_t *)to = (uint8_t)i;
+	return res;
+}
+
 static int read_pool_name(struct config_reader *r, const struct config_node *n,
 			  void *to)
 {
@@ -211,6 +222,7 @@ static const struct config_key keys_provider[] = {
 	{"order", read_order, AT(order), NULL},
 	{"count", read_count, AT(count), NULL},
 	{"live_share", read_live_share, AT(live_share), NULL},
+	{"by", read_by, AT(by), NULL},
 	{NULL, NULL, 0, NULL},
 };
 
@@ -227,6 +239,7 @@ static void provider_defaults(struct config_provider *p)
 	p->recipients_per_message = 100;
 	p->order = ORDER_OLDEST;
 	p->count = COUNT_MESSAGES;
+	p->by = BY_MX;
 	p->live_share = 50;
 }
 
@@ -324,6 +337,17 @@ static int read_default(struct config_reader *r, const struct config_node *n,
 	return n != NULL ? read_provider(r, n, p) : 0;
 }
 
+/* It says what becomes of domains that no provider names. */
+static int check_by(struct config_reader *r, const struct config_node *n)
+{
+	const struct config_node *by = config_node_find(n, "by");
+	if (by == NULL)
+		return 0;
+	return config_fail_key(r, by,
+			       "'by' is for provider 'default' only; move it "
+			       "there");
+}
+
 int config_read_providers(struct config_reader *r, const struct config_node *n,
 			  void *to)
 {
@@ -349,7 +373,9 @@ int config_read_providers(struct config_reader *r, const struct config_node *n,
 			continue;
 		uint32_t k = c->provider_count++;
 		c->providers[k] = c->providers[0];
-		res = read_provider(r, it, &c->providers[k]);
+		res = check_by(r, it);
+		if (res == 0)
+			res = read_provider(r, it, &c->providers[k]);
 		if (res == 0)
 			res = check_claims(r, it, k);
 	}

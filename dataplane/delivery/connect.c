@@ -6,9 +6,11 @@
  * hop, best first, equally good ones in turn, leaving out those in back-off
  * and those of a family that the source does not have. It ends with a ready
  * connection or with ONE connect_failed(). A refusal with 5xx ends it at once:
- * a receiver that has said no is not asked again through its other hosts.
+ * a receiver that has said no is not asked again through its other hosts. When
+ * the TTL ends in mid-attempt it ends without a word: the owner offers anew,
+ * and what failed is still in back-off.
  * Bound: HOP_ADDRESSES_MAX connects per attempt, connect timeout each.
- * Errors: back-off per address and path, 1 s doubling to 5 min.
+ * Errors: back-off per address, for all who would use it (failure.c).
  */
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -32,24 +34,32 @@ bool lane_has_family(const struct lane *l)
 	return false;
 }
 
-/* New addresses have done nothing wrong yet. */
-static void lane_sync(struct lane *l)
+static uint64_t address_until_ns(const struct lane *l, uint32_t i,
+				 uint64_t now_ns)
 {
-	if (l->hop_version == l->hop->version)
-		return;
-	memset(l->backoff, 0, sizeof(l->backoff));
-	l->hop_version = l->hop->version;
+	return failure_until_ns(l->d->failures, &l->hop->addresses[i].addr,
+				&l->path->from->address, now_ns);
 }
 
-uint64_t lane_retry_ns(struct lane *l, uint64_t now_ns)
+uint64_t lane_retry_ns(const struct lane *l, uint64_t now_ns)
 {
 	uint64_t due_ns = CLOCK_NEVER_NS;
 
-	lane_sync(l);
-	for (uint32_t i = 0; i < l->hop->address_count; i++)
-		if (family_fits(l, i) && l->backoff[i].until_ns < due_ns)
-			due_ns = l->backoff[i].until_ns;
+	for (uint32_t i = 0; i < l->hop->address_count; i++) {
+		uint64_t until_ns = family_fits(l, i)
+					    ? address_until_ns(l, i, now_ns)
+					    : CLOCK_NEVER_NS;
+
+		if (until_ns < due_ns)
+			due_ns = until_ns;
+	}
 	return due_ns < now_ns ? now_ns : due_ns;
+}
+
+/* Never past the TTL, but for the turn in which DNS has just answered. */
+static bool hop_is_stale(const struct lane *l, uint64_t now_ns)
+{
+	return now_ns >= l->hop->expires_ns && now_ns != l->granted_ns;
 }
 
 /* Addresses from `first` on that are as good as it. */
@@ -58,14 +68,13 @@ static uint32_t group_len(const struct hop *h, uint32_t first)
 	uint32_t n = 1;
 
 	while (first + n < h->address_count &&
-	       h->addresses[first + n].preference ==
-		       h->addresses[first].preference)
+	       h->addresses[first + n].rank == h->addresses[first].rank)
 		n++;
 	return n;
 }
 
 /* Index of the address to try next, -1 = none. */
-static int address_choose(struct lane *l, uint32_t tried, uint64_t now_ns)
+static int address_choose(const struct lane *l, uint32_t tried, uint64_t now_ns)
 {
 	uint32_t n;
 
@@ -75,34 +84,11 @@ static int address_choose(struct lane *l, uint32_t tried, uint64_t now_ns)
 			uint32_t i = first + (l->rotor + k) % n;
 
 			if (!(tried >> i & 1) && family_fits(l, i) &&
-			    l->backoff[i].until_ns <= now_ns)
+			    address_until_ns(l, i, now_ns) <= now_ns)
 				return (int)i;
 		}
 	}
 	return -1;
-}
-
-static void address_failed(struct lane *l, uint32_t i, uint64_t now_ns)
-{
-	struct backoff *b = &l->backoff[i];
-	uint32_t doublings = b->failures < 16 ? b->failures : 16;
-	uint64_t wait_ns = BACKOFF_FIRST_NS << doublings;
-
-	/* begun beside the one that failed first: one failure, not many */
-	if (b->until_ns > now_ns)
-		return;
-	b->failures++;
-	b->until_ns =
-		now_ns + (wait_ns < BACKOFF_MAX_NS ? wait_ns : BACKOFF_MAX_NS);
-}
-
-static void set_remote(struct connection *c)
-{
-	const struct hop *h = c->lane->hop;
-	const struct hop_address *a = &h->addresses[c->address];
-
-	sluice_assert(a->host < h->host_count);
-	(void)snprintf(c->remote, sizeof(c->remote), "%s", h->hosts[a->host]);
 }
 
 static void describe(struct connection *c, const char *what, int error)
@@ -110,9 +96,7 @@ static void describe(struct connection *c, const char *what, int error)
 	char text[ADDR_TEXT_BYTES];
 
 	(void)snprintf(c->detail, sizeof(c->detail), "%s %s: %s", what,
-		       addr_format(&c->lane->hop->addresses[c->address].addr,
-				   true, text),
-		       err_name(error));
+		       addr_format(&c->to, true, text), err_name(error));
 }
 
 static int open_socket(struct connection *c, const struct addr *to)
@@ -156,10 +140,10 @@ static void connect_done(struct io_op *op, int res, uint32_t flags,
 
 static int connect_address(struct connection *c)
 {
-	const struct addr *to = &c->lane->hop->addresses[c->address].addr;
 	struct delivery *d = c->d;
-	int res = open_socket(c, to);
+	int res = open_socket(c, &c->to);
 
+	c->our_fault = res != 0;
 	if (res) {
 		char text[ADDR_TEXT_BYTES];
 
@@ -172,8 +156,8 @@ static int connect_address(struct connection *c)
 	}
 	c->connect.done = connect_done;
 	c->connect.user = c;
-	res = io_connect(d->io, &c->connect, c->fd, &to->sa,
-			 addr_len_bytes(to));
+	res = io_connect(d->io, &c->connect, c->fd, &c->to.sa,
+			 addr_len_bytes(&c->to));
 	if (res) {
 		describe(c, "connect to", res);
 		return res;
@@ -197,15 +181,24 @@ static void count_in(struct connection *c)
 /* Opens `c` to the address chosen. */
 static void connect_to(struct connection *c, uint32_t address)
 {
-	c->address = address;
+	const struct hop *h = c->lane->hop;
+	const struct hop_address *a = &h->addresses[address];
+
+	sluice_assert(a->host < h->host_count);
+	c->to = a->addr;
+	(void)snprintf(c->remote, sizeof(c->remote), "%s", h->hosts[a->host]);
 	c->tried |= 1u << address;
+	c->began_ns = io_now_ns(c->d->io);
+	c->d->stats.connections_tried++;
+	c->path->stats.connections_tried++;
+	failure_trying(c->d->failures, &c->to, &c->path->from->address,
+		       c->began_ns + c->d->config->delivery.connect_ns);
 	c->state = CONNECTION_CONNECTING;
 	c->todo = TODO_NOTHING;
 	c->again = false;
 	c->served = false;
 	c->messages = 0;
 	c->broken = false;
-	set_remote(c);
 	if (!c->counted)
 		count_in(c);
 	if (connect_address(c)) {
@@ -221,7 +214,8 @@ int connect_start(struct lane *l)
 	struct connection *c;
 	int address;
 
-	lane_sync(l);
+	if (hop_is_stale(l, io_now_ns(d->io)))
+		return -ESTALE;
 	address = address_choose(l, 0, io_now_ns(d->io));
 	if (address < 0)
 		return -EAGAIN;
@@ -232,24 +226,23 @@ int connect_start(struct lane *l)
 	c->lane = l;
 	c->path = l->path;
 	c->tried = 0;
+	c->hop_version = l->hop->version;
 	connect_to(c, (uint32_t)address);
 	return 0;
 }
 
-/* The connection has closed and the attempt goes on with the next address. */
-void connect_again(struct connection *c)
+/* What remains of this attempt: an index, -1 = nothing. */
+static int attempt_next(const struct connection *c)
 {
-	int address;
+	if (c->hop_version != c->lane->hop->version)
+		return -1;
+	return address_choose(c->lane, c->tried, io_now_ns(c->d->io));
+}
 
-	lane_sync(c->lane);
-	address = address_choose(c->lane, c->tried, io_now_ns(c->d->io));
-	if (address < 0 || c->d->stopping) {
-		/* Gone in the meantime: it ends as the last failure did. */
-		c->tried = UINT32_MAX;
-		connect_failed(c, PHASE_CONNECT, NULL);
-		return;
-	}
-	connect_to(c, (uint32_t)address);
+static bool attempt_is_stale(const struct connection *c)
+{
+	return c->hop_version != c->lane->hop->version ||
+	       hop_is_stale(c->lane, io_now_ns(c->d->io));
 }
 
 static void attempt_failed(struct connection *c, uint8_t phase,
@@ -266,19 +259,51 @@ static void attempt_failed(struct connection *c, uint8_t phase,
 			       l->domain, phase, reply, c->remote, c->detail);
 }
 
+/* The connection has closed and the attempt goes on with the next address. */
+void connect_again(struct connection *c)
+{
+	int address = attempt_next(c);
+
+	c->again = false;
+	if (address >= 0 && !c->d->stopping && !attempt_is_stale(c)) {
+		connect_to(c, (uint32_t)address);
+		return;
+	}
+	/* Gone in the meantime: it ends as the last failure did. */
+	attempt_failed(c, PHASE_CONNECT, NULL);
+	connection_close(c);
+}
+
+/* A refusal in words, or a socket that we could not make, says nothing of the
+ * host. */
+static void address_failed(struct connection *c, const struct smtp_reply *reply)
+{
+	failure_note(c->d->failures, &c->to, &c->path->from->address,
+		     reply != NULL || c->our_fault, c->began_ns,
+		     io_now_ns(c->d->io));
+}
+
 /* This address did not work. The attempt is over when it has said a final no
  * or when there is nothing left to try. */
 void connect_failed(struct connection *c, uint8_t phase,
 		    const struct smtp_reply *reply)
 {
-	uint64_t now_ns = io_now_ns(c->d->io);
 	bool final = reply && reply->code >= 500;
+	bool more;
 
-	if (c->tried != UINT32_MAX)
-		address_failed(c->lane, c->address, now_ns);
-	c->again = !final && !c->d->stopping &&
-		   address_choose(c->lane, c->tried, now_ns) >= 0;
-	if (!c->again)
+	address_failed(c, reply);
+	more = !final && !c->d->stopping && attempt_next(c) >= 0;
+	c->again = more && !attempt_is_stale(c);
+	/* Other addresses, but their TTL is over: lane_want() asks DNS when
+	 * the connection has closed. */
+	if (more && !c->again)
+		c->lane->wanted = true;
+	if (!more)
 		attempt_failed(c, phase, reply);
 	connection_close(c);
+}
+
+void connect_succeeded(struct connection *c)
+{
+	failure_clear(c->d->failures, &c->to, &c->path->from->address);
 }

@@ -35,13 +35,10 @@ static void timed_out(struct connection *c)
 	case CONNECTION_CONNECTING:
 		if (!c->broken) {
 			char text[ADDR_TEXT_BYTES];
-			const struct hop *h = c->lane->hop;
 
-			(void)snprintf(
-				c->detail, sizeof(c->detail),
-				"connect to %s: timed out",
-				addr_format(&h->addresses[c->address].addr,
-					    true, text));
+			(void)snprintf(c->detail, sizeof(c->detail),
+				       "connect to %s: timed out",
+				       addr_format(&c->to, true, text));
 		}
 		connect_failed(c, PHASE_CONNECT, NULL);
 		break;

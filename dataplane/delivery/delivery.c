@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "delivery/delivery_priv.h"
+#include "delivery/route.h"
 
 #define LANES_PER_CONNECTION 4u
 
@@ -49,6 +50,7 @@ static void kicked(struct io_timer *t, uint64_t now_ns)
 	struct delivery *d = t->user;
 
 	MAGIC_CHECK(d, DELIVERY_MAGIC);
+	domains_ask(d);
 	domains_tell(d);
 	tell_ready(d);
 	if (d->stopping && d->stopped && !d->stats.in_flight) {
@@ -89,7 +91,6 @@ static void families_note(struct delivery *d)
 static int delivery_open(struct delivery *d, uint32_t connections,
 			 struct err *e)
 {
-	const struct config *c = d->config;
 	int res = pool_create(d, connections);
 
 	if (!res)
@@ -98,20 +99,25 @@ static int delivery_open(struct delivery *d, uint32_t connections,
 		d->hop_keys = intern_create();
 		res = d->hop_keys ? 0 : -ENOMEM;
 	}
+	if (!res) {
+		d->failures = failures_create(FAILURES_MAX);
+		res = d->failures ? 0 : -ENOMEM;
+	}
 	if (res)
 		return err_set(e, res, "delivery: no memory for %u connections",
 			       connections);
-	return resolver_open(&d->resolver, d->io, c->resolver.servers,
-			     c->resolver.server_count, e);
+	return resolver_open(&d->resolver, d->io, d->config, e);
 }
 
 static void delivery_free(struct delivery *d)
 {
 	io_timer_cancel(d->io, &d->kick);
 	lanes_destroy(d);
+	queries_destroy(d);
 	domains_destroy(d);
 	hops_destroy(d);
 	pool_destroy(d);
+	failures_destroy(&d->failures);
 	d->magic = 0;
 	free(d);
 }
@@ -142,6 +148,10 @@ int delivery_create(struct delivery **out, const struct delivery_options *o,
 	link_init(&d->path_list);
 	link_init(&d->lanes_free);
 	link_init(&d->tell);
+	link_init(&d->ask[0]);
+	link_init(&d->ask[1]);
+	link_init(&d->query_list);
+	d->random = clock_realtime_ns() | 1;
 	io_timer_init(&d->kick, kicked, d);
 	families_note(d);
 	res = delivery_open(d, connections, e);
@@ -208,6 +218,15 @@ int delivery_domain_set(struct delivery *d, uint32_t domain, const char *name,
 	return domain_set(d, domain, name, provider);
 }
 
+void delivery_domain_ask(struct delivery *d, uint32_t domain)
+{
+	struct domain *dom = domain_find(d, domain);
+
+	MAGIC_CHECK(d, DELIVERY_MAGIC);
+	if (dom && !d->stopping)
+		domain_ask(d, dom);
+}
+
 /* The lane of (path, next hop), if it is known. */
 static int find_lane(struct delivery *d, uint32_t provider, uint32_t source,
 		     uint32_t domain, struct lane **out)
@@ -231,6 +250,7 @@ static int find_lane(struct delivery *d, uint32_t provider, uint32_t source,
 	if (!*out)
 		return -ENOMEM;
 	(*out)->domain = domain;
+	(*out)->granted_ns = io_now_ns(d->io);
 	if (lane_has_family(*out))
 		return 0;
 	lane_forget_if_unused(*out);
@@ -244,7 +264,7 @@ bool delivery_ready(struct delivery *d, uint32_t provider, uint32_t source,
 
 	if (find_lane(d, provider, source, domain, &l))
 		return false;
-	if (!link_empty(&l->idle))
+	if (lane_idle(l))
 		return true;
 	lane_want(l);
 	return false;
@@ -270,12 +290,11 @@ int delivery_offer(struct delivery *d, uint32_t provider, uint32_t source,
 	res = find_lane(d, provider, source, domain, &l);
 	if (res)
 		return res;
-	if (link_empty(&l->idle)) {
+	c = lane_idle(l);
+	if (!c) {
 		lane_want(l);
 		return -EAGAIN;
 	}
-	c = LINK_OWNER(l->idle.next, struct connection, lane_link);
-	MAGIC_CHECK(c, CONNECTION_MAGIC);
 	res = message_begin(c, m);
 	if (!res) {
 		connection_unidle(c);

@@ -84,6 +84,12 @@ struct delivery_ops {
 	/* The route of a provider that the config does not know; NULL (also
 	 * for the function): none but what the config says. */
 	const char *(*route)(void *user, uint32_t provider);
+	/* DNS has told a domain's best MX hosts, all of one preference (the
+	 * domain itself where it has no MX), good for `ttl_ns`. Not called for
+	 * address literals, nor where a route replaces the look-up. The
+	 * domain may be given another provider in it. May be NULL. */
+	void (*routed)(void *user, uint32_t domain, const char *const *hosts,
+		       uint32_t count, uint64_t ttl_ns);
 };
 
 struct delivery_options {
@@ -105,6 +111,11 @@ void delivery_stop(struct delivery *d, void (*stopped)(void *user), void *user);
 /* Names a domain; its number is the queue's. */
 int delivery_domain_set(struct delivery *d, uint32_t domain, const char *name,
 			uint32_t provider);
+
+/* Asks DNS for a domain before there is mail to send: routed() or unroutable()
+ * tells. Nothing happens while what is known holds, but that an unroutable
+ * domain is told again. */
+void delivery_domain_ask(struct delivery *d, uint32_t domain);
 
 /* True if delivery_offer() would take a message now. If not, the demand is
  * noted as by -EAGAIN below. */
@@ -128,6 +139,7 @@ void delivery_go(struct delivery *d, uint64_t token, int res);
 void delivery_drop_idle(struct delivery *d, uint32_t provider, uint32_t source);
 
 struct delivery_stats {
+	uint64_t connections_tried; /* to one address each */
 	uint64_t connections_opened, connections_failed, messages, accepted;
 	uint64_t bytes_sent;
 	uint32_t connections_open, connections_connecting, in_flight;

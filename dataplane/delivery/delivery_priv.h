@@ -7,9 +7,10 @@
  *
  *   domain      a destination domain; knows its hop once DNS has answered
  *   hop         next hop: a set of hosts with addresses. Domains with the same
- *               MX set share one, and so share connections
+ *               MX set share one, and so share connections. Never used past
+ *               the TTL of what it was made of
  *   path        provider x source: caps and counters
- *   lane        path x hop: its idle connections, its demand, its back-off
+ *   lane        path x hop: its idle connections, its demand
  *   connection  one TCP session with its dialogue, its buffers and at most one
  *               message
  *
@@ -22,6 +23,8 @@
 #include <xxhash.h>
 
 #include "delivery/delivery.h"
+#include "delivery/failure.h"
+#include "delivery/hop.h"
 #include "delivery/list.h"
 #include "delivery/resolver.h"
 #include "sluice/assert.h"
@@ -35,52 +38,18 @@
 #define DELIVERY_MAGIC   0x594c4c44u
 #define CONNECTION_MAGIC 0x4e4e4f43u
 
-#define RCPTS_MAX         1000u  /* of one transaction */
-#define HEAD_BYTES        16384u /* header + envelope, kept with a connection */
-#define HEAD_RCPTS        3277u  /* fit into HEAD_BYTES at 5 bytes each */
-#define CHUNK_BYTES       65536u /* content read, and sent, at once */
-#define COMMAND_BYTES     8192u  /* MAIL, RCPT..., DATA in one send */
-#define COMMAND_TEXT_MAX  2048u  /* longest parameter we pass on */
-#define HUGE_COUNT        4u     /* for envelopes beyond HEAD_BYTES */
-#define HUGE_HEAD_BYTES   ((16u << 20) + 4096u)
-#define HOP_ADDRESSES_MAX 16u
-#define CONNECTING_MAX    3u  /* at a time per path, if its pace is limited */
-#define SHARE_MESSAGES    10u /* then give way to a next hop that waits */
-#define BACKOFF_FIRST_NS  NS_PER_S
-#define BACKOFF_MAX_NS    (300 * NS_PER_S)
-#define REPLY_NONE        UINT32_MAX
-
-struct hop_address {
-	struct addr addr;
-	uint8_t host; /* index into hosts */
-	uint16_t preference;
-};
-
-struct hop {
-	uint32_t number;  /* of its key */
-	uint32_t version; /* counts changes of `addresses` */
-	uint32_t host_count;
-	uint32_t address_count;
-	char *hosts[HOP_ADDRESSES_MAX];
-	struct hop_address addresses[HOP_ADDRESSES_MAX]; /* best first */
-};
-
-enum domain_state { DOMAIN_UNKNOWN = 0, DOMAIN_ROUTED, DOMAIN_UNROUTABLE };
-
-struct domain {
-	char *name;
-	uint32_t number;
-	uint32_t provider;
-	uint8_t state;     /* enum domain_state */
-	bool asking;       /* a query is under way */
-	bool permanent;    /* of DOMAIN_UNROUTABLE */
-	uint32_t failures; /* temporary ones in a row */
-	uint64_t expires_ns;
-	uint64_t waiting; /* bit (source % 64): wants to hear */
-	struct hop *hop;
-	char why[160];         /* of DOMAIN_UNROUTABLE */
-	struct link tell_link; /* unroutable() is owed */
-};
+#define RCPTS_MAX        1000u  /* of one transaction */
+#define HEAD_BYTES       16384u /* header + envelope, kept with a connection */
+#define HEAD_RCPTS       3277u  /* fit into HEAD_BYTES at 5 bytes each */
+#define CHUNK_BYTES      65536u /* content read, and sent, at once */
+#define COMMAND_BYTES    8192u  /* MAIL, RCPT..., DATA in one send */
+#define COMMAND_TEXT_MAX 2048u  /* longest parameter we pass on */
+#define HUGE_COUNT       4u     /* for envelopes beyond HEAD_BYTES */
+#define HUGE_HEAD_BYTES  ((16u << 20) + 4096u)
+#define CONNECTING_MAX   3u    /* at a time per path, if its pace is limited */
+#define SHARE_MESSAGES   10u   /* then give way to a next hop that waits */
+#define FAILURES_MAX     8192u /* addresses that did not work */
+#define REPLY_NONE       UINT32_MAX
 
 struct path {
 	struct link all_link;
@@ -96,11 +65,6 @@ struct path {
 	struct delivery_stats stats;
 };
 
-struct backoff {
-	uint64_t until_ns;
-	uint32_t failures;
-};
-
 struct lane {
 	struct link hash_link;
 	struct delivery *d;
@@ -109,13 +73,13 @@ struct lane {
 	uint32_t domain; /* that asked last; for connect_failed() */
 	uint32_t open, connecting;
 	uint32_t rotor;        /* spreads over equally good addresses */
-	uint32_t hop_version;  /* that `backoff` belongs to */
+	uint64_t granted_ns;   /* turn in which the hop may be used though
+				* its TTL is over: it has just been told */
 	bool wanted;           /* an offer got -EAGAIN */
 	struct link idle;      /* connections, last used first */
 	bool waits_for_pool;   /* not for its path */
 	struct link wait_link; /* in path->waiting */
-	struct io_timer retry; /* when back-off ends; then to be forgotten */
-	struct backoff backoff[HOP_ADDRESSES_MAX];
+	struct io_timer retry; /* when back-off ends */
 };
 
 /* What is known of one recipient; kind 0 = nothing yet. */
@@ -222,9 +186,13 @@ struct connection {
 	bool counted_connecting;
 	uint32_t messages; /* for which MAIL was written */
 	uint64_t idle_since_ns;
+	uint64_t leaving_ns; /* = idle_since_ns: makes way for others soon */
 	uint64_t deadline_ns;
-	uint32_t tried;   /* bits: addresses of this attempt */
-	uint32_t address; /* index in hop->addresses */
+	uint32_t tried;       /* bits: addresses of this attempt */
+	uint32_t hop_version; /* that `tried` belongs to */
+	struct addr to;
+	uint64_t began_ns; /* the connect to it */
+	bool our_fault;    /* no socket: tells nothing of the host */
 	struct link lane_link, path_link,
 		all_link; /* idle; all_link also free */
 	struct dialogue dialogue;
@@ -253,6 +221,8 @@ struct delivery {
 	const struct delivery_ops *ops;
 	void *user;
 	struct resolver *resolver;
+	struct failures *failures;
+	uint64_t random;         /* state; where to begin among equals */
 	bool has_ipv4, has_ipv6; /* some source */
 	bool stopping;
 	bool owes_ready; /* some path does */
@@ -294,7 +264,11 @@ struct delivery {
 	uint32_t *reply_next;       /* free list */
 	uint32_t reply_free, reply_count;
 
-	struct link tell;     /* domains whose unroutable() is owed */
+	struct link tell;   /* domains whose unroutable() is owed */
+	struct link ask[2]; /* in line for a query; [1] = failed before */
+	struct link query_list;
+	uint32_t queries;     /* under way */
+	uint32_t suspects;    /* of them: for domains that failed before */
 	struct io_timer kick; /* runs what must not run inside a call */
 	struct delivery_stats stats;
 	/* scratch for one done() or attempt() */
@@ -316,24 +290,33 @@ struct path *path_get(struct delivery *d, uint32_t provider, uint32_t source);
 struct path *path_find(const struct delivery *d, uint32_t provider,
 		       uint32_t source);
 struct lane *lane_get(struct delivery *d, struct path *p, struct hop *h);
+/* An idle connection to one of the hop's present hosts; NULL: none. */
+struct connection *lane_idle(struct lane *l);
 /* Notes that the lane wants a connection and opens one if it may. */
 void lane_want(struct lane *l);
 void lane_unwait(struct lane *l);
 void lane_forget_if_unused(struct lane *l);
 void lanes_destroy(struct delivery *d);
+/* The hosts have changed: idle connections to others are closed. */
+void lanes_leave_old_hosts(struct delivery *d, const struct hop *h);
 /* A connection was closed, or has become ready: others may open. */
 void path_serve(struct delivery *d, struct path *p);
 void delivery_serve(struct delivery *d);
 bool connection_is_wanted(const struct connection *c);
+/* An idle one closes, unless the owner uses it within a moment. */
+void connection_make_way(struct connection *c);
 
 /* connect.c */
 bool lane_has_family(const struct lane *l);
-uint64_t lane_retry_ns(struct lane *l, uint64_t now_ns);
-/* -EAGAIN: every address is in back-off or none is left. */
+uint64_t lane_retry_ns(const struct lane *l, uint64_t now_ns);
+/* -EAGAIN: every address is in back-off or none is left. -ESTALE: DNS has to
+ * be asked first. */
 int connect_start(struct lane *l);
 void connect_again(struct connection *c);
 void connect_failed(struct connection *c, uint8_t phase,
 		    const struct smtp_reply *reply);
+/* EHLO was accepted: the address is good. */
+void connect_succeeded(struct connection *c);
 
 /* connection.c */
 void connection_init(struct connection *c); /* once, at create */
@@ -393,21 +376,5 @@ void content_sent(struct connection *c);
 /* Calls ready(), stopped() and unroutable() soon, from the loop. */
 void delivery_kick(struct delivery *d);
 void path_owe_ready(struct path *p, struct delivery *d);
-
-/* route.c */
-int domain_set(struct delivery *d, uint32_t number, const char *name,
-	       uint32_t provider);
-struct domain *domain_find(const struct delivery *d, uint32_t number);
-/* The hop to use now; NULL: not known (a query runs, or unroutable() will be
- * called). */
-struct hop *domain_hop(struct delivery *d, struct domain *dom, uint32_t source);
-void domains_tell(struct delivery *d);
-void domains_destroy(struct delivery *d);
-
-/* hop.c */
-struct hop *hop_get(struct delivery *d, const char *key, size_t len);
-int hop_set(struct hop *h, char *const *hosts, uint32_t host_count,
-	    const struct hop_address *addresses, uint32_t count);
-void hops_destroy(struct delivery *d);
 
 #endif

@@ -66,13 +66,23 @@ static bool hop_is_same(const struct hop *h,
 	return true;
 }
 
-int hop_set(struct hop *h, char *const *hosts, uint32_t host_count,
-	    const struct hop_address *addresses, uint32_t count)
+bool hop_has(const struct hop *h, const struct addr *a)
 {
-	char *names[HOP_ADDRESSES_MAX];
+	for (uint32_t i = 0; i < h->address_count; i++)
+		if (addr_equal(&h->addresses[i].addr, a))
+			return true;
+	return false;
+}
 
-	sluice_assert(host_count <= HOP_ADDRESSES_MAX);
+int hop_set(struct hop *h, char *const *hosts, uint32_t host_count,
+	    const struct hop_address *addresses, uint32_t count,
+	    uint64_t expires_ns)
+{
+	char *names[MX_HOSTS_MAX];
+
+	sluice_assert(host_count <= MX_HOSTS_MAX);
 	sluice_assert(count && count <= HOP_ADDRESSES_MAX);
+	h->expires_ns = expires_ns;
 	if (hop_is_same(h, addresses, count))
 		return 0;
 	for (uint32_t i = 0; i < host_count; i++) {

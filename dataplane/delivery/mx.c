@@ -39,6 +39,16 @@ static int name_from_wire(const uint8_t *p, size_t len, char out[DOMAIN_BYTES])
 	return (int)n;
 }
 
+/* "192.0.2.1" as a name: an address where a host belongs. No top level domain
+ * is a number, so DNS could only lie about it. */
+static bool name_is_number(const char *name)
+{
+	const char *last = strrchr(name, '.');
+
+	last = last ? last + 1 : name;
+	return *last && last[strspn(last, "0123456789")] == '\0';
+}
+
 static int mx_compare(const struct mx_host *a, const struct mx_host *b)
 {
 	if (a->preference != b->preference)
@@ -61,6 +71,14 @@ static void mx_insert(struct mx_list *l, const struct mx_host *h)
 	l->hosts[at] = *h;
 }
 
+static void mx_rank(struct mx_list *l)
+{
+	for (uint32_t i = 1; i < l->count; i++)
+		l->hosts[i].rank = (uint16_t)(l->hosts[i - 1].rank +
+					      (l->hosts[i].preference !=
+					       l->hosts[i - 1].preference));
+}
+
 void mx_list_parse(struct mx_list *out, char *const *data, const int *len,
 		   uint32_t count)
 {
@@ -69,18 +87,22 @@ void mx_list_parse(struct mx_list *out, char *const *data, const int *len,
 	memset(out, 0, sizeof(*out));
 	for (uint32_t i = 0; i < count; i++) {
 		const uint8_t *p = (const uint8_t *)data[i];
-		int n;
+		int n = -1;
 
-		if (len[i] < 3)
-			continue;
-		h.preference = (uint16_t)(p[0] << 8 | p[1]);
-		n = name_from_wire(p + 2, (size_t)len[i] - 2, h.name);
-		if (n > 0)
-			mx_insert(out, &h);
-		else if (n == 0)
+		if (len[i] >= 3)
+			n = name_from_wire(p + 2, (size_t)len[i] - 2, h.name);
+		if (n == 0) {
 			out->null = true;
+		} else if (n < 0 || name_is_number(h.name)) {
+			out->bad++;
+		} else {
+			h.preference = (uint16_t)(p[0] << 8 | p[1]);
+			h.rank = 0;
+			mx_insert(out, &h);
+		}
 	}
-	/* "." beside real hosts is a mistake, not a refusal. */
-	if (out->count)
+	mx_rank(out);
+	/* "." beside others is a mistake, not a refusal. */
+	if (out->count || out->bad)
 		out->null = false;
 }

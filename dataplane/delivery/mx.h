@@ -13,16 +13,18 @@
 
 #include "sluice/domain.h"
 
-#define MX_HOSTS_MAX 8 /* the best ones; Postfix and Exim stop far earlier */
+#define MX_HOSTS_MAX 16 /* the best ones */
 
 struct mx_host {
 	uint16_t preference;
+	uint16_t rank; /* 0 = best; equal preferences, equal ranks */
 	char name[DOMAIN_BYTES];
 };
 
 struct mx_list {
 	uint32_t count;
-	bool null; /* RFC 7505: takes no mail */
+	bool null;    /* RFC 7505: takes no mail */
+	uint32_t bad; /* records that name no host (an address, garbage) */
 	struct mx_host hosts[MX_HOSTS_MAX];
 };
 

@@ -17,7 +17,7 @@
 #include "delivery/delivery_priv.h"
 #include "sluice/pace.h"
 
-#define FORGET_NS (600 * NS_PER_S) /* what back-off was learned, unused */
+#define USE_NS (100 * NS_PER_MS) /* a ready connection, by the owner */
 
 struct path *path_find(const struct delivery *d, uint32_t provider,
 		       uint32_t source)
@@ -83,6 +83,15 @@ static struct link *lane_bucket(const struct delivery *d, const struct path *p,
 	return &d->lanes[(v >> 32) & d->lane_mask];
 }
 
+/* Only spreads load: xorshift (Marsaglia). */
+static uint32_t random_number(struct delivery *d)
+{
+	d->random ^= d->random << 13;
+	d->random ^= d->random >> 7;
+	d->random ^= d->random << 17;
+	return (uint32_t)(d->random >> 32);
+}
+
 static void lane_retry(struct io_timer *t, uint64_t now_ns);
 
 static struct lane *lane_new(struct delivery *d)
@@ -121,17 +130,9 @@ struct lane *lane_get(struct delivery *d, struct path *p, struct hop *h)
 		return NULL;
 	l->path = p;
 	l->hop = h;
-	l->hop_version = h->version;
+	l->rotor = random_number(d);
 	link_prepend(bucket, &l->hash_link);
 	return l;
-}
-
-static bool lane_has_failures(const struct lane *l)
-{
-	for (uint32_t i = 0; i < HOP_ADDRESSES_MAX; i++)
-		if (l->backoff[i].failures)
-			return true;
-	return false;
 }
 
 static void lane_forget(struct lane *l)
@@ -143,16 +144,10 @@ static void lane_forget(struct lane *l)
 	link_prepend(&l->d->lanes_free, &l->hash_link);
 }
 
-/* What was learned of failing addresses is kept for a while. */
 void lane_forget_if_unused(struct lane *l)
 {
-	if (l->open || l->wanted)
-		return;
-	if (!lane_has_failures(l))
+	if (!l->open && !l->wanted)
 		lane_forget(l);
-	else if (!wheel_entry_pending(&l->retry.entry))
-		io_timer_set(l->d->io, &l->retry,
-			     io_now_ns(l->d->io) + FORGET_NS);
 }
 
 static void lane_retry(struct io_timer *t, uint64_t now_ns)
@@ -199,6 +194,22 @@ static bool connecting_is_enough(const struct lane *l)
 	return l->connecting > 0 || l->path->connecting >= CONNECTING_MAX;
 }
 
+/* The owner hears of a connection that has become ready and uses it from its
+ * own loop: one that is closed before that has been opened in vain. */
+void connection_make_way(struct connection *c)
+{
+	c->leaving_ns = c->idle_since_ns;
+	connection_deadline(c, USE_NS);
+}
+
+static void make_way(struct connection *c)
+{
+	if (io_now_ns(c->d->io) - c->idle_since_ns >= USE_NS)
+		connection_quit(c);
+	else
+		connection_make_way(c);
+}
+
 /* The longest idle connection in `list` that is not the lane's own. */
 static void make_room(const struct link *list, bool by_path,
 		      const struct lane *l)
@@ -208,8 +219,8 @@ static void make_room(const struct link *list, bool by_path,
 			by_path ? LINK_OWNER(k, struct connection, path_link)
 				: LINK_OWNER(k, struct connection, all_link);
 
-		if (c->lane != l) {
-			connection_quit(c);
+		if (c->lane != l && c->leaving_ns != c->idle_since_ns) {
+			make_way(c);
 			return;
 		}
 	}
@@ -248,11 +259,24 @@ static void lane_wait_for_backoff(struct lane *l)
 		io_timer_set(l->d->io, &l->retry, due_ns);
 }
 
+/* The hosts are too old to be used: the owner offers anew when DNS has been
+ * asked, perhaps by another lane. */
+static void lane_wait_for_dns(struct lane *l)
+{
+	struct domain *dom = domain_find(l->d, l->domain);
+
+	lane_unwait(l);
+	l->wanted = false;
+	if (!dom || domain_hop(l->d, dom, l->path->source))
+		path_owe_ready(l->path, l->d);
+}
+
 /* Opens a connection, or notes what has to happen first. */
 static void lane_try_open(struct lane *l)
 {
 	struct delivery *d = l->d;
 	struct path *p = l->path;
+	int res;
 
 	if (connecting_is_enough(l)) {
 		if (!l->connecting)
@@ -269,8 +293,11 @@ static void lane_try_open(struct lane *l)
 			make_room(&d->idle, false, l);
 		return;
 	}
-	if (connect_start(l) == 0)
+	res = connect_start(l);
+	if (!res)
 		lane_unwait(l);
+	else if (res == -ESTALE)
+		lane_wait_for_dns(l);
 	else
 		lane_wait_for_backoff(l);
 }
@@ -280,6 +307,34 @@ void lane_want(struct lane *l)
 	l->wanted = true;
 	if (!l->d->stopping)
 		lane_try_open(l);
+}
+
+struct connection *lane_idle(struct lane *l)
+{
+	while (!link_empty(&l->idle)) {
+		struct connection *c =
+			LINK_OWNER(l->idle.next, struct connection, lane_link);
+
+		MAGIC_CHECK(c, CONNECTION_MAGIC);
+		if (hop_has(l->hop, &c->to))
+			return c;
+		connection_quit(c);
+	}
+	return NULL;
+}
+
+void lanes_leave_old_hosts(struct delivery *d, const struct hop *h)
+{
+	struct link *next;
+
+	for (struct link *k = d->idle.next; k != &d->idle; k = next) {
+		struct connection *c =
+			LINK_OWNER(k, struct connection, all_link);
+
+		next = k->next;
+		if (c->lane->hop == h && !hop_has(h, &c->to))
+			connection_quit(c);
+	}
 }
 
 /* Each lane in line gets one try; those that may not open stay in line. */

@@ -5,7 +5,9 @@
  * Called by route.c when an answer is missing or has expired. Role: worker.
  * Allocates one struct per query. Bound: 1 + 2 x MX_HOSTS_MAX questions.
  * Errors: end as domain_unroutable(), permanent only when DNS itself says that
- * there is nothing (NXDOMAIN, no address and no MX, null MX).
+ * there is nothing (NXDOMAIN, no address and no MX, null MX), or that we are
+ * the ones who take the mail. What is made of the answers holds no longer than
+ * the first of them.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,8 +17,9 @@
 #include "delivery/mx.h"
 #include "delivery/route.h"
 
-#define FOUND_MAX   64u /* addresses of all hosts before the best are kept */
-#define TTL_START_S 3600u
+#define EXPIRES_MAX_NS (3600 * NS_PER_S)
+#define PART_NS        (15 * NS_PER_S) /* when some answer is missing */
+#define RANK_NONE      UINT16_MAX
 
 struct query;
 
@@ -27,6 +30,7 @@ struct host_question {
 };
 
 struct query {
+	struct link link; /* in d->query_list */
 	struct delivery *d;
 	struct domain *dom;
 	uint16_t port;
@@ -34,53 +38,20 @@ struct query {
 	bool routed;   /* by config: a missing host is our mistake */
 	bool failed;   /* some answer is missing */
 	bool no_name;  /* the only host does not exist */
+	bool useless;  /* some address is none, like 0.0.0.0 */
+	bool asked_mx;
+	uint16_t own_rank; /* of the best host that is us */
+	char own[160];     /* its name and address */
 	char why[96];
 	uint32_t open; /* questions */
-	uint32_t ttl_s;
+	uint64_t expires_ns;
 	struct mx_list mx;
-	uint32_t found_count;
-	struct hop_address found[FOUND_MAX];
+	struct found found;
 	struct host_question questions[MX_HOSTS_MAX * 2];
 };
 
-bool route_split(const char *route, uint16_t port_default,
-		 char host[DOMAIN_BYTES], uint16_t *port, struct addr *literal)
-{
-	const char *colon = strrchr(route, ':');
-	size_t len = colon ? (size_t)(colon - route) : strlen(route);
-	long number = port_default;
-
-	if (addr_parse(route, port_default, literal) == 0)
-		return true;
-	if (colon) {
-		char *end;
-
-		number = strtol(colon + 1, &end, 10);
-		if (*end || end == colon + 1 || number < 1 || number > 65535)
-			number = port_default;
-	}
-	if (len >= DOMAIN_BYTES)
-		len = DOMAIN_BYTES - 1;
-	memcpy(host, route, len);
-	host[len] = '\0';
-	*port = (uint16_t)number;
-	return false;
-}
-
-static int compare_found(const void *pa, const void *pb)
-{
-	const struct hop_address *a = pa, *b = pb;
-	char ta[ADDR_TEXT_BYTES], tb[ADDR_TEXT_BYTES];
-
-	if (a->preference != b->preference)
-		return a->preference < b->preference ? -1 : 1;
-	if (a->host != b->host)
-		return a->host < b->host ? -1 : 1;
-	return strcmp(addr_format(&a->addr, false, ta),
-		      addr_format(&b->addr, false, tb));
-}
-
-/* The same hosts in the same order make the same hop, whatever the domain. */
+/* The same hosts in the same order make the same hop, whatever the domain and
+ * the numbers that it gives as preferences. */
 static struct hop *query_hop(const struct query *q)
 {
 	char key[MX_HOSTS_MAX * (DOMAIN_BYTES + 8) + 16];
@@ -88,7 +59,7 @@ static struct hop *query_hop(const struct query *q)
 
 	for (uint32_t i = 0; i < q->mx.count; i++)
 		n += snprintf(key + n, sizeof(key) - (size_t)n, " %u %s",
-			      q->mx.hosts[i].preference, q->mx.hosts[i].name);
+			      q->mx.hosts[i].rank, q->mx.hosts[i].name);
 	sluice_assert((size_t)n < sizeof(key));
 	return hop_get(q->d, key, (size_t)n);
 }
@@ -97,49 +68,91 @@ static void query_routed(struct query *q)
 {
 	char *hosts[MX_HOSTS_MAX];
 	struct hop *h = query_hop(q);
-	uint32_t count = q->found_count;
+	uint32_t version = h ? h->version : 0;
 
 	for (uint32_t i = 0; i < q->mx.count; i++)
 		hosts[i] = q->mx.hosts[i].name;
-	qsort(q->found, count, sizeof(q->found[0]), compare_found);
-	if (count > HOP_ADDRESSES_MAX)
-		count = HOP_ADDRESSES_MAX;
-	if (!h || hop_set(h, hosts, q->mx.count, q->found, count))
-		domain_unroutable(q->d, q->dom, false, "out of memory");
+	found_choose(&q->found);
+	if (!h || hop_set(h, hosts, q->mx.count, q->found.list, q->found.count,
+			  q->expires_ns)) {
+		domain_unroutable(q->d, q->dom, false, 0, "out of memory");
+		return;
+	}
+	if (h->version != version)
+		lanes_leave_old_hosts(q->d, h);
+	domain_routed(q->d, q->dom, h, q->expires_ns,
+		      q->asked_mx ? &q->mx : NULL);
+}
+
+static void no_host(struct query *q)
+{
+	const char *name = q->dom->name;
+
+	if (q->no_name)
+		domain_unroutable(q->d, q->dom, true, q->expires_ns,
+				  "5.1.2 domain %s does not exist", name);
 	else
-		domain_routed(q->d, q->dom, h, q->ttl_s);
+		domain_unroutable(q->d, q->dom, true, q->expires_ns,
+				  "5.1.2 domain %s has neither MX nor address",
+				  name);
 }
 
 /* An MX host without an address is the domain's mistake, but one that is often
- * repaired: temporary. Only a domain that is not there is a fact. */
+ * repaired: temporary. Only a domain that is not there is a fact, and one
+ * whose mail would come back to us. */
 static void query_unroutable(struct query *q)
 {
 	const char *name = q->dom->name;
 
 	if (q->failed)
-		domain_unroutable(q->d, q->dom, false, "%s", q->why);
+		domain_unroutable(q->d, q->dom, false, 0, "%s", q->why);
 	else if (q->routed)
-		domain_unroutable(q->d, q->dom, false,
+		domain_unroutable(q->d, q->dom, false, 0,
 				  "route: %s has no address",
 				  q->mx.hosts[0].name);
-	else if (q->implicit)
-		domain_unroutable(q->d, q->dom, true,
-				  q->no_name ? "5.1.2 domain %s does not exist"
-					     : "5.1.2 domain %s has neither "
-					       "MX nor address",
+	else if (q->own_rank != RANK_NONE)
+		domain_unroutable(q->d, q->dom, true, q->expires_ns,
+				  "5.4.6 mail for %s loops back to us: %s",
+				  name, q->own);
+	else if (q->useless)
+		domain_unroutable(q->d, q->dom, false, 0,
+				  "no MX host of %s has an address that can "
+				  "be reached",
 				  name);
+	else if (q->implicit)
+		no_host(q);
 	else
-		domain_unroutable(q->d, q->dom, false,
+		domain_unroutable(q->d, q->dom, false, 0,
 				  "no MX host of %s has an address", name);
+}
+
+static void query_free(struct query *q)
+{
+	link_remove(&q->link);
+	free(q);
+}
+
+/* Those whose answers will not come any more: the resolver is closed. */
+void queries_destroy(struct delivery *d)
+{
+	while (!link_empty(&d->query_list))
+		query_free(LINK_OWNER(d->query_list.next, struct query, link));
 }
 
 static void query_end(struct query *q)
 {
-	if (q->found_count)
+	uint64_t max_ns =
+		io_now_ns(q->d->io) + (q->failed ? PART_NS : EXPIRES_MAX_NS);
+
+	if (q->expires_ns > max_ns)
+		q->expires_ns = max_ns;
+	if (q->own_rank != RANK_NONE)
+		found_truncate(&q->found, q->own_rank);
+	if (q->found.count)
 		query_routed(q);
 	else
 		query_unroutable(q);
-	free(q);
+	query_free(q);
 }
 
 static void query_failed(struct query *q, const char *name, const char *why)
@@ -148,33 +161,46 @@ static void query_failed(struct query *q, const char *name, const char *why)
 	(void)snprintf(q->why, sizeof(q->why), "DNS: %.60s: %s", name, why);
 }
 
-static void query_ttl(struct query *q, const struct resolver_answer *a)
+static void query_expires(struct query *q, const struct resolver_answer *a)
 {
-	if (a->ttl_s < q->ttl_s)
-		q->ttl_s = a->ttl_s;
+	if (a->status != RESOLVER_FAILED && a->expires_ns < q->expires_ns)
+		q->expires_ns = a->expires_ns;
+}
+
+static void take_own(struct query *q, const struct hop_address *a)
+{
+	char text[ADDR_TEXT_BYTES];
+
+	if (a->rank >= q->own_rank)
+		return;
+	q->own_rank = a->rank;
+	(void)snprintf(q->own, sizeof(q->own), "%.90s is %s",
+		       q->mx.hosts[a->host].name,
+		       addr_format(&a->addr, false, text));
 }
 
 static void take_address(struct query *q, const struct host_question *hq,
 			 const char *data, int len)
 {
-	struct hop_address *f = &q->found[q->found_count];
+	struct hop_address f = {.host = hq->host,
+				.rank = q->mx.hosts[hq->host].rank};
 
-	if (q->found_count == FOUND_MAX)
-		return;
-	memset(f, 0, sizeof(*f));
 	if (hq->type == RESOLVER_A && len == 4) {
-		f->addr.in.sin_family = AF_INET;
-		memcpy(&f->addr.in.sin_addr, data, 4);
+		f.addr.in.sin_family = AF_INET;
+		memcpy(&f.addr.in.sin_addr, data, 4);
 	} else if (hq->type == RESOLVER_AAAA && len == 16) {
-		f->addr.in6.sin6_family = AF_INET6;
-		memcpy(&f->addr.in6.sin6_addr, data, 16);
+		f.addr.in6.sin6_family = AF_INET6;
+		memcpy(&f.addr.in6.sin6_addr, data, 16);
 	} else {
 		return;
 	}
-	addr_port_set(&f->addr, q->port);
-	f->host = hq->host;
-	f->preference = q->mx.hosts[hq->host].preference;
-	q->found_count++;
+	addr_port_set(&f.addr, q->port);
+	if (!addr_is_host(&f.addr))
+		q->useless = true;
+	else if (!q->routed && own_address(q->d->config, &f.addr))
+		take_own(q, &f);
+	else
+		(void)found_add(&q->found, &f);
 }
 
 static void address_answered(void *user, const struct resolver_answer *a)
@@ -182,7 +208,7 @@ static void address_answered(void *user, const struct resolver_answer *a)
 	struct host_question *hq = user;
 	struct query *q = hq->query;
 
-	query_ttl(q, a);
+	query_expires(q, a);
 	if (a->status == RESOLVER_FAILED)
 		query_failed(q, q->mx.hosts[hq->host].name, a->why);
 	if (a->status == RESOLVER_NO_NAME)
@@ -197,14 +223,17 @@ static void ask_address(struct query *q, uint8_t host, enum resolver_type type)
 {
 	uint32_t at = (uint32_t)host * 2 + (type == RESOLVER_AAAA);
 	struct host_question *hq = &q->questions[at];
+	int res;
 
 	*hq = (struct host_question){q, host, (uint16_t)type};
-	q->open++;
-	if (resolver_ask(q->d->resolver, q->mx.hosts[host].name, type,
-			 address_answered, hq)) {
+	res = resolver_ask(q->d->resolver, q->mx.hosts[host].name, type,
+			   q->dom->failures > 0, address_answered, hq);
+	if (!res)
+		q->open++;
+	else if (res == -EINVAL)
+		q->no_name = true;
+	else
 		query_failed(q, q->mx.hosts[host].name, "cannot ask");
-		q->open--;
-	}
 }
 
 /* Only families that some source could use. */
@@ -224,7 +253,6 @@ static void ask_addresses(struct query *q)
 static void single_host(struct query *q, const char *name)
 {
 	q->mx.count = 1;
-	q->mx.hosts[0].preference = 0;
 	(void)snprintf(q->mx.hosts[0].name, DOMAIN_BYTES, "%s", name);
 }
 
@@ -232,7 +260,7 @@ static void mx_answered(void *user, const struct resolver_answer *a)
 {
 	struct query *q = user;
 
-	query_ttl(q, a);
+	query_expires(q, a);
 	if (a->status == RESOLVER_FAILED) {
 		query_failed(q, q->dom->name, a->why);
 		query_end(q);
@@ -241,13 +269,13 @@ static void mx_answered(void *user, const struct resolver_answer *a)
 	mx_list_parse(&q->mx, a->data, a->len,
 		      a->status == RESOLVER_OK ? a->count : 0);
 	if (q->mx.null) {
-		domain_unroutable(q->d, q->dom, true,
+		domain_unroutable(q->d, q->dom, true, q->expires_ns,
 				  "5.1.10 %s takes no mail (null MX)",
 				  q->dom->name);
-		free(q);
+		query_free(q);
 		return;
 	}
-	if (!q->mx.count) {
+	if (!q->mx.count && !q->mx.bad) {
 		q->implicit = true;
 		single_host(q, q->dom->name);
 	}
@@ -260,85 +288,67 @@ static void query_literal(struct query *q, const struct addr *a)
 
 	single_host(q, addr_format(a, false, text));
 	q->port = addr_port(a);
-	q->found[0] = (struct hop_address){.addr = *a};
-	q->found_count = 1;
+	(void)found_add(&q->found, &(struct hop_address){.addr = *a});
 	query_end(q);
-}
-
-static const char *provider_route(const struct delivery *d, uint32_t provider)
-{
-	const struct config *c = d->config;
-	const char *route = NULL;
-
-	if (d->ops->route != NULL)
-		route = d->ops->route(d->user, provider);
-	if (route != NULL)
-		return route;
-	if (provider < c->provider_count && c->providers[provider].route)
-		return c->providers[provider].route;
-	return c->provider_count ? c->providers[0].route : NULL;
-}
-
-/* "[192.0.2.1]" and "[IPv6:2001:db8::1]" as destination domains. */
-static bool domain_literal(const struct query *q, struct addr *out)
-{
-	char text[ADDR_TEXT_BYTES];
-	const char *name = q->dom->name;
-	size_t len = strlen(name);
-
-	if (len < 3 || name[0] != '[' || name[len - 1] != ']')
-		return false;
-	name++;
-	len -= 2;
-	if (len > 5 && strncasecmp(name, "ipv6:", 5) == 0) {
-		name += 5;
-		len -= 5;
-	}
-	if (len >= sizeof(text))
-		return false;
-	memcpy(text, name, len);
-	text[len] = '\0';
-	return addr_parse(text, q->port, out) == 0;
 }
 
 static void ask_mx(struct query *q)
 {
-	if (resolver_ask(q->d->resolver, q->dom->name, RESOLVER_MX, mx_answered,
-			 q) == 0)
+	int res = resolver_ask(q->d->resolver, q->dom->name, RESOLVER_MX,
+			       q->dom->failures > 0, mx_answered, q);
+
+	q->asked_mx = true;
+	if (!res)
 		return;
+	if (res == -EINVAL) {
+		domain_unroutable(q->d, q->dom, true, CLOCK_NEVER_NS,
+				  "5.1.2 %.100s is no domain name",
+				  q->dom->name);
+		query_free(q);
+		return;
+	}
 	query_failed(q, q->dom->name, "cannot ask");
 	query_end(q);
+}
+
+static void ask_route(struct query *q, const char *route)
+{
+	struct addr literal;
+	char host[DOMAIN_BYTES];
+
+	q->routed = true;
+	if (route_split(route, q->port, host, &q->port, &literal)) {
+		query_literal(q, &literal);
+		return;
+	}
+	single_host(q, host);
+	ask_addresses(q);
 }
 
 void route_query(struct delivery *d, struct domain *dom)
 {
 	const char *route = provider_route(d, dom->provider);
 	struct query *q = calloc(1, sizeof(*q));
-	char host[DOMAIN_BYTES];
 	struct addr literal;
 
 	if (!q) {
-		domain_unroutable(d, dom, false, "out of memory");
+		domain_unroutable(d, dom, false, 0, "out of memory");
 		return;
 	}
 	q->d = d;
+	link_append(&d->query_list, &q->link);
 	q->dom = dom;
 	q->port = d->config->delivery.port;
-	q->ttl_s = TTL_START_S;
+	q->own_rank = RANK_NONE;
+	q->expires_ns = CLOCK_NEVER_NS;
 	if (route) {
-		q->routed = true;
-		if (route_split(route, q->port, host, &q->port, &literal)) {
-			query_literal(q, &literal);
-			return;
-		}
-		single_host(q, host);
-		ask_addresses(q);
-	} else if (domain_literal(q, &literal)) {
+		ask_route(q, route);
+	} else if (route_literal(dom->name, q->port, &literal)) {
 		query_literal(q, &literal);
 	} else if (dom->name[0] == '[') {
-		domain_unroutable(d, dom, true, "5.1.2 %s is no address",
-				  dom->name);
-		free(q);
+		domain_unroutable(d, dom, true, CLOCK_NEVER_NS,
+				  "5.1.2 %s is no address", dom->name);
+		query_free(q);
 	} else {
 		ask_mx(q);
 	}

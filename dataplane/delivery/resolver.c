@@ -2,71 +2,98 @@
  *
  * resolver.c - libunbound behind the loop.
  *
- * Called by route.c. Thread: the loop's; libunbound's own thread never runs
- * code of ours. Bound: libunbound's own limits on tries and time.
+ * Called by delivery.c. Thread: the loop's; libunbound's own thread never runs
+ * code of ours. Bound: what question.c has under way.
  * Errors: -EINVAL with a sentence for a server that is no address; -ENOMEM.
  */
-#include "delivery/resolver.h"
-
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unbound.h>
+#include <sys/resource.h>
 
-#include "delivery/list.h"
+#include "delivery/resolver_priv.h"
 #include "sluice/addr.h"
 #include "sluice/assert.h"
 #include "sluice/clock.h"
 
-#define RESOLVER_MAGIC 0x52534c56u
-#define DNS_PORT       53
-#define DNS_CLASS_IN   1
+#define DNS_PORT    53
+#define RANGE_MAX   1000u /* sockets of libunbound's */
+#define RANGE_MIN   32u
+#define RANGE_SHARE 4 /* of the descriptors that connections leave */
 
-struct resolver {
-	uint32_t magic;
-	struct io *io;
-	struct ub_ctx *ctx;
-	struct io_op poll;
-	struct link questions;
-	bool closing;
-};
+/* libunbound keeps a question waiting, also a good one, when all its sockets
+ * are in use by name servers that do not answer: as many as we ask at a time,
+ * and some for what it asks by itself. */
+static uint32_t sockets_max(uint32_t connections)
+{
+	struct rlimit rl;
+	rlim_t left;
 
-struct question {
-	struct link link;
-	resolver_fn *fn;
-	void *user;
-};
+	if (getrlimit(RLIMIT_NOFILE, &rl) || rl.rlim_cur < connections)
+		return RANGE_MIN;
+	left = (rl.rlim_cur - connections) / RANGE_SHARE;
+	if (left < RANGE_MIN)
+		return RANGE_MIN;
+	return left < RANGE_MAX ? (uint32_t)left : RANGE_MAX;
+}
+
+static int option_number(struct ub_ctx *ctx, const char *name, uint32_t v)
+{
+	char text[16];
+
+	(void)snprintf(text, sizeof(text), "%u", v);
+	return ub_ctx_set_option(ctx, name, text);
+}
 
 /* Blocked zones and "do not ask localhost" suit a resolver on the Internet,
- * not one that is told where to ask. */
-static int resolver_settings(struct ub_ctx *ctx)
+ * not one that is told where to ask. A name server that was silent is asked
+ * again after a minute: an outage of our own resolver must not outlast it by
+ * the usual quarter of an hour. Long answers come over TCP. */
+static int resolver_settings(struct ub_ctx *ctx, uint32_t sockets)
 {
 	static const char *const options[][2] = {
 		{"do-not-query-localhost:", "no"},
 		{"module-config:", "iterator"},
+		{"infra-host-ttl:", "60"},
+		{"outgoing-num-tcp:", "32"},
 	};
 	int res = ub_ctx_async(ctx, 1);
 
 	for (size_t i = 0; !res && i < sizeof(options) / sizeof(*options); i++)
 		res = ub_ctx_set_option(ctx, options[i][0], options[i][1]);
+	if (!res)
+		res = option_number(ctx, "outgoing-range:", sockets);
+	if (!res)
+		res = option_number(ctx,
+				    "num-queries-per-thread:", 2 * RANGE_MAX);
 	return res;
 }
 
 /* "192.0.2.53:5353" is "192.0.2.53@5353" to libunbound. */
-static int resolver_forward(struct ub_ctx *ctx, const char *server,
-			    struct err *e)
+static int server_text(const char *server, char *text, size_t size,
+		       struct err *e)
 {
-	char host[ADDR_TEXT_BYTES], text[ADDR_TEXT_BYTES + 8];
+	char host[ADDR_TEXT_BYTES];
 	struct addr a;
-	int res;
 
 	if (addr_parse(server, DNS_PORT, &a))
 		return err_set(e, -EINVAL,
 			       "resolver.servers: \"%s\" is no address",
 			       server);
-	(void)snprintf(text, sizeof(text), "%s@%u",
-		       addr_format(&a, false, host), addr_port(&a));
+	(void)snprintf(text, size, "%s@%u", addr_format(&a, false, host),
+		       addr_port(&a));
+	return 0;
+}
+
+static int resolver_forward(struct ub_ctx *ctx, const char *server,
+			    struct err *e)
+{
+	char text[ADDR_TEXT_BYTES + 8];
+	int res = server_text(server, text, sizeof(text), e);
+
+	if (res)
+		return res;
 	res = ub_ctx_set_fwd(ctx, text);
 	if (res)
 		return err_set(e, -EINVAL, "resolver.servers: \"%s\": %s",
@@ -74,18 +101,57 @@ static int resolver_forward(struct ub_ctx *ctx, const char *server,
 	return 0;
 }
 
-static int resolver_servers(struct ub_ctx *ctx, char *const *servers,
-			    uint32_t count, struct err *e)
+static int resolver_servers(struct ub_ctx *ctx, const struct config *c,
+			    struct err *e)
 {
 	int res = 0;
 
-	if (!count) {
+	if (!c->resolver.server_count) {
 		/* Neither file has to exist. */
 		(void)ub_ctx_resolvconf(ctx, NULL);
 		(void)ub_ctx_hosts(ctx, NULL);
 	}
-	for (uint32_t i = 0; !res && i < count; i++)
-		res = resolver_forward(ctx, servers[i], e);
+	for (uint32_t i = 0; !res && i < c->resolver.server_count; i++)
+		res = resolver_forward(ctx, c->resolver.servers[i], e);
+	return res;
+}
+
+/* A private zone has its own name servers. */
+static int zone_servers(struct ub_ctx *ctx, const struct config_zone *z,
+			struct err *e)
+{
+	char text[ADDR_TEXT_BYTES + 8];
+	int res = 0;
+
+	for (uint32_t i = 0; !res && i < z->server_count; i++) {
+		res = server_text(z->servers[i], text, sizeof(text), e);
+		if (!res && ub_ctx_set_stub(ctx, z->name, text, 0))
+			res = err_set(e, -EINVAL,
+				      "resolver.zones: libunbound refuses %s",
+				      z->name);
+	}
+	return res;
+}
+
+/* libunbound knows these as empty unless it is told to ask. The first one
+ * finalizes the context: no settings after it. */
+static int zones_open(struct ub_ctx *ctx, const struct config *c, struct err *e)
+{
+	static const char *const blocked[] = {"test.", "home.arpa."};
+	int res = 0;
+
+	for (uint32_t i = 0; !res && i < c->resolver.zone_count; i++)
+		res = zone_servers(ctx, &c->resolver.zones[i], e);
+	for (size_t i = 0; !res && i < sizeof(blocked) / sizeof(*blocked); i++)
+		if (ub_ctx_zone_add(ctx, blocked[i], "transparent"))
+			res = err_set(e, -EINVAL, "libunbound refuses zone %s",
+				      blocked[i]);
+	for (uint32_t i = 0; !res && i < c->resolver.zone_count; i++)
+		if (ub_ctx_zone_add(ctx, c->resolver.zones[i].name,
+				    "transparent"))
+			res = err_set(e, -EINVAL,
+				      "resolver.zones: libunbound refuses %s",
+				      c->resolver.zones[i].name);
 	return res;
 }
 
@@ -108,12 +174,32 @@ static void resolver_readable(struct io_op *op, int res, uint32_t flags,
 		return;
 	if (res > 0)
 		(void)ub_process(r->ctx);
+	questions_pump(r);
 	if (!(flags & IO_MORE) && !r->closing)
 		(void)resolver_poll(r);
 }
 
-int resolver_open(struct resolver **out, struct io *io, char *const *servers,
-		  uint32_t server_count, struct err *e)
+static int resolver_start(struct resolver *r, const struct config *c,
+			  struct err *e)
+{
+	uint32_t sockets = sockets_max(c->delivery.connections_total);
+	int res;
+
+	r->ctx = ub_ctx_create();
+	if (!r->ctx)
+		return err_set(e, -ENOMEM, "libunbound: no context");
+	if (resolver_settings(r->ctx, sockets))
+		return err_set(e, -EINVAL, "libunbound refuses our settings");
+	r->flight_max = sockets - sockets / 10;
+	r->timeout_ns = c->resolver.timeout_ns;
+	res = resolver_servers(r->ctx, c, e);
+	if (!res)
+		res = zones_open(r->ctx, c, e);
+	return res ? res : resolver_poll(r);
+}
+
+int resolver_open(struct resolver **out, struct io *io, const struct config *c,
+		  struct err *e)
 {
 	struct resolver *r = calloc(1, sizeof(*r));
 	int res;
@@ -122,31 +208,16 @@ int resolver_open(struct resolver **out, struct io *io, char *const *servers,
 		return -ENOMEM;
 	r->magic = RESOLVER_MAGIC;
 	r->io = io;
-	link_init(&r->questions);
-	r->ctx = ub_ctx_create();
-	if (!r->ctx) {
-		res = err_set(e, -ENOMEM, "libunbound: no context");
-		goto fail;
+	questions_init(r);
+	res = resolver_start(r, c, e);
+	if (res) {
+		if (r->ctx)
+			ub_ctx_delete(r->ctx);
+		free(r);
+		return res;
 	}
-	if (resolver_settings(r->ctx)) {
-		res = err_set(e, -EINVAL, "libunbound refuses our settings");
-		goto fail;
-	}
-	res = resolver_servers(r->ctx, servers, server_count, e);
-	/* The first zone finalizes the context: no settings after it. */
-	if (!res && ub_ctx_zone_add(r->ctx, "test.", "transparent"))
-		res = err_set(e, -EINVAL, "libunbound refuses zone test.");
-	if (!res)
-		res = resolver_poll(r);
-	if (res)
-		goto fail;
 	*out = r;
 	return 0;
-fail:
-	if (r->ctx)
-		ub_ctx_delete(r->ctx);
-	free(r);
-	return res;
 }
 
 void resolver_close(struct resolver **rp)
@@ -161,78 +232,8 @@ void resolver_close(struct resolver **rp)
 	while (r->poll.pending)
 		(void)io_step(r->io, 10 * NS_PER_MS);
 	ub_ctx_delete(r->ctx);
-	while (!link_empty(&r->questions)) {
-		struct question *q =
-			LINK_OWNER(r->questions.next, struct question, link);
-
-		link_remove(&q->link);
-		free(q);
-	}
+	questions_fini(r);
 	r->magic = 0;
 	free(r);
 	*rp = NULL;
-}
-
-static uint8_t answer_status(int err, const struct ub_result *ub)
-{
-	if (err || !ub)
-		return RESOLVER_FAILED;
-	if (ub->havedata)
-		return RESOLVER_OK;
-	if (ub->nxdomain)
-		return RESOLVER_NO_NAME;
-	return ub->rcode ? RESOLVER_FAILED : RESOLVER_NO_DATA;
-}
-
-static const char *answer_why(int err, const struct ub_result *ub)
-{
-	if (err || !ub)
-		return "the resolver gave no answer";
-	switch (ub->rcode) {
-	case 2:
-		return "server failure";
-	case 5:
-		return "the name server refuses";
-	default:
-		return "the name server gave an error";
-	}
-}
-
-static void question_answered(void *user, int err, struct ub_result *ub)
-{
-	struct question *q = user;
-	struct resolver_answer a = {.status = answer_status(err, ub),
-				    .why = answer_why(err, ub)};
-
-	if (ub) {
-		a.ttl_s = ub->ttl > 0 ? (uint32_t)ub->ttl : 0;
-		a.data = ub->data;
-		a.len = ub->len;
-		while (a.status == RESOLVER_OK && ub->data[a.count])
-			a.count++;
-	}
-	link_remove(&q->link);
-	q->fn(q->user, &a);
-	free(q);
-	if (ub)
-		ub_resolve_free(ub);
-}
-
-int resolver_ask(struct resolver *r, const char *name, enum resolver_type type,
-		 resolver_fn *fn, void *user)
-{
-	struct question *q = calloc(1, sizeof(*q));
-
-	if (!q)
-		return -ENOMEM;
-	q->fn = fn;
-	q->user = user;
-	link_append(&r->questions, &q->link);
-	if (ub_resolve_async(r->ctx, name, (int)type, DNS_CLASS_IN, q,
-			     question_answered, NULL)) {
-		link_remove(&q->link);
-		free(q);
-		return -EAGAIN;
-	}
-	return 0;
 }

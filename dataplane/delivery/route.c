@@ -6,10 +6,12 @@
  * A provider's `route` (or that of the default provider) replaces the MX
  * lookup; an address literal needs no lookup at all. Otherwise: MX records by
  * preference, the domain itself where there are none (RFC 5321 5.1), nothing
- * where the MX is "." (RFC 7505). Answers are kept for their TTL within
- * limits; an expired one is used on while a new one is fetched.
- * Bound: MX_HOSTS_MAX hosts, two questions each, HOP_ADDRESSES_MAX addresses.
- * Errors: temporary ones are asked again after 15 s, doubling to 5 min.
+ * where the MX is "." (RFC 7505). Answers are used for their TTL, an expired
+ * one never: who asks waits for the new one. With a TTL of 0 the answer is for
+ * those that wait for it.
+ * Bound: QUERIES_MAX domains are being asked for at a time, others wait in
+ * line; of those that failed before, a quarter.
+ * Errors: temporary ones are asked again after 5 s, doubling to 5 min.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -20,52 +22,95 @@
 #include "delivery/delivery_priv.h"
 #include "delivery/route.h"
 
-#define TTL_MIN_NS     (60 * NS_PER_S)
-#define TTL_MAX_NS     (3600 * NS_PER_S)
-#define RETRY_FIRST_NS (15 * NS_PER_S)
+#define RETRY_FIRST_NS (5 * NS_PER_S)
 #define RETRY_MAX_NS   (300 * NS_PER_S)
+#define NEGATIVE_MAX   (3600 * NS_PER_S)
+#define GRANT_NS       NS_PER_S
+#define QUERIES_MAX    2048u /* each takes some KiB */
+#define SUSPECTS_MAX   (QUERIES_MAX / 4)
 
-int domain_set(struct delivery *d, uint32_t number, const char *name,
-	       uint32_t provider)
+const char *provider_route(const struct delivery *d, uint32_t provider)
 {
-	struct domain *dom;
+	const struct config *c = d->config;
+	const char *route = NULL;
 
-	if (number >= d->domain_size) {
-		uint32_t size = d->domain_size ? d->domain_size : 256;
-		struct domain **grown;
+	if (d->ops->route != NULL)
+		route = d->ops->route(d->user, provider);
+	if (route != NULL)
+		return route;
+	if (provider < c->provider_count && c->providers[provider].route)
+		return c->providers[provider].route;
+	return c->provider_count ? c->providers[0].route : NULL;
+}
 
-		while (size <= number)
-			size *= 2;
-		grown = realloc(d->domains, size * sizeof(*grown));
-		if (!grown)
-			return -ENOMEM;
-		memset(grown + d->domain_size, 0,
-		       (size - d->domain_size) * sizeof(*grown));
-		d->domains = grown;
-		d->domain_size = size;
-	}
-	dom = d->domains[number];
-	if (dom && strcmp(dom->name, name) == 0) {
-		if (dom->provider != provider)
-			dom->expires_ns = 0; /* the route may differ */
-		dom->provider = provider;
+static int domains_grow(struct delivery *d, uint32_t number)
+{
+	uint32_t size = d->domain_size ? d->domain_size : 256;
+	struct domain **grown;
+
+	if (number < d->domain_size)
 		return 0;
-	}
-	if (dom)
-		return -EEXIST; /* numbers are never reused */
-	dom = calloc(1, sizeof(*dom));
-	if (!dom)
+	while (size <= number)
+		size *= 2;
+	grown = realloc(d->domains, size * sizeof(*grown));
+	if (!grown)
 		return -ENOMEM;
+	memset(grown + d->domain_size, 0,
+	       (size - d->domain_size) * sizeof(*grown));
+	d->domains = grown;
+	d->domain_size = size;
+	return 0;
+}
+
+static struct domain *domain_new(uint32_t number, const char *name,
+				 uint32_t provider)
+{
+	struct domain *dom = calloc(1, sizeof(*dom));
+
+	if (!dom)
+		return NULL;
 	dom->name = strdup(name);
 	if (!dom->name) {
 		free(dom);
-		return -ENOMEM;
+		return NULL;
 	}
 	dom->number = number;
 	dom->provider = provider;
 	link_init(&dom->tell_link);
-	d->domains[number] = dom;
-	return 0;
+	link_init(&dom->ask_link);
+	return dom;
+}
+
+/* What is known, or being asked for, is of the old provider's route. */
+static void domain_move(struct delivery *d, struct domain *dom,
+			uint32_t provider)
+{
+	const char *was = provider_route(d, dom->provider);
+	const char *is = provider_route(d, provider);
+
+	dom->provider = provider;
+	if (was == is || (was && is && strcmp(was, is) == 0))
+		return;
+	dom->expires_ns = 0;
+	dom->granted = 0;
+	dom->renew = dom->asking && link_empty(&dom->ask_link);
+}
+
+int domain_set(struct delivery *d, uint32_t number, const char *name,
+	       uint32_t provider)
+{
+	struct domain *dom = domain_find(d, number);
+
+	if (dom && strcmp(dom->name, name) == 0) {
+		domain_move(d, dom, provider);
+		return 0;
+	}
+	if (dom)
+		return -EEXIST; /* numbers are never reused */
+	if (domains_grow(d, number))
+		return -ENOMEM;
+	d->domains[number] = domain_new(number, name, provider);
+	return d->domains[number] ? 0 : -ENOMEM;
 }
 
 struct domain *domain_find(const struct delivery *d, uint32_t number)
@@ -112,67 +157,162 @@ static void domain_wake(struct delivery *d, struct domain *dom)
 	uint64_t waiting = dom->waiting;
 
 	dom->waiting = 0;
+	dom->granted = waiting;
+	dom->answered_ns = io_now_ns(d->io);
 	for (uint32_t s = 0; waiting && s < d->config->source_count; s++)
 		if (waiting >> (s % 64) & 1)
 			d->ops->ready(d->user, dom->provider, s);
 }
 
-static uint64_t clamp(uint64_t v, uint64_t low, uint64_t high)
+static void query_begin(struct delivery *d, struct domain *dom)
 {
-	return v < low ? low : v > high ? high : v;
+	link_remove(&dom->ask_link);
+	dom->suspect = dom->failures > 0;
+	d->queries++;
+	d->suspects += dom->suspect;
+	route_query(d, dom);
+}
+
+void domains_ask(struct delivery *d)
+{
+	while (d->queries < QUERIES_MAX && !d->stopping) {
+		struct link *line = &d->ask[1];
+
+		if (link_empty(line) || d->suspects >= SUSPECTS_MAX)
+			line = &d->ask[0];
+		if (link_empty(line))
+			return;
+		query_begin(d, LINK_OWNER(line->next, struct domain, ask_link));
+	}
+}
+
+/* True if the answer is of no use any more: it is asked for once more. */
+static bool query_over(struct delivery *d, struct domain *dom)
+{
+	bool renew = dom->renew;
+
+	sluice_assert(dom->asking && d->queries);
+	d->queries--;
+	d->suspects -= dom->suspect;
+	dom->asking = false;
+	dom->renew = false;
+	if (renew)
+		domain_ask(d, dom);
+	return renew;
+}
+
+static void tell_hosts(struct delivery *d, struct domain *dom,
+		       const struct mx_list *mx, uint64_t ttl_ns)
+{
+	const char *best[MX_HOSTS_MAX];
+	uint32_t count = 0;
+
+	if (!d->ops->routed)
+		return;
+	while (count < mx->count && mx->hosts[count].rank == 0) {
+		best[count] = mx->hosts[count].name;
+		count++;
+	}
+	d->ops->routed(d->user, dom->number, best, count, ttl_ns);
 }
 
 void domain_routed(struct delivery *d, struct domain *dom, struct hop *h,
-		   uint32_t ttl_s)
+		   uint64_t expires_ns, const struct mx_list *mx)
 {
+	uint64_t now_ns = io_now_ns(d->io);
+
+	if (query_over(d, dom))
+		return;
 	dom->state = DOMAIN_ROUTED;
-	dom->asking = false;
 	dom->failures = 0;
 	dom->hop = h;
-	dom->expires_ns = io_now_ns(d->io) +
-			  clamp(ttl_s * NS_PER_S, TTL_MIN_NS, TTL_MAX_NS);
+	dom->expires_ns = expires_ns;
+	if (mx)
+		tell_hosts(d, dom, mx,
+			   expires_ns > now_ns ? expires_ns - now_ns : 0);
 	domain_wake(d, dom);
+	delivery_kick(d);
 }
 
-void domain_unroutable(struct delivery *d, struct domain *dom, bool permanent,
-		       const char *fmt, ...)
+static uint64_t retry_ns(const struct domain *dom)
 {
 	uint32_t doublings = dom->failures < 8 ? dom->failures : 8;
 	uint64_t wait_ns = RETRY_FIRST_NS << doublings;
+
+	return wait_ns < RETRY_MAX_NS ? wait_ns : RETRY_MAX_NS;
+}
+
+void domain_unroutable(struct delivery *d, struct domain *dom, bool permanent,
+		       uint64_t expires_ns, const char *fmt, ...)
+{
+	uint64_t now_ns = io_now_ns(d->io);
 	va_list args;
 
-	dom->asking = false;
-	dom->expires_ns =
-		io_now_ns(d->io) +
-		(permanent ? RETRY_MAX_NS : clamp(wait_ns, 0, RETRY_MAX_NS));
+	if (query_over(d, dom))
+		return;
 	if (!permanent) {
+		expires_ns = now_ns + retry_ns(dom);
 		dom->failures++;
-		/* What was right until now is better than nothing. */
-		if (dom->state == DOMAIN_ROUTED)
-			return;
+	} else if (expires_ns > now_ns + NEGATIVE_MAX) {
+		expires_ns = now_ns + NEGATIVE_MAX;
 	}
 	va_start(args, fmt);
 	(void)vsnprintf(dom->why, sizeof(dom->why), fmt, args);
 	va_end(args);
+	dom->expires_ns = expires_ns;
 	dom->state = DOMAIN_UNROUTABLE;
 	dom->permanent = permanent;
 	dom->waiting = 0;
 	domain_tell_later(d, dom);
 }
 
+static bool domain_is_fresh(const struct domain *dom, uint64_t now_ns)
+{
+	if (now_ns >= dom->expires_ns)
+		return false;
+	return dom->state != DOMAIN_ROUTED || now_ns < dom->hop->expires_ns;
+}
+
+/* Once, for a source that has waited for this answer. */
+static bool domain_grant(struct delivery *d, struct domain *dom,
+			 uint32_t source)
+{
+	uint64_t now_ns = io_now_ns(d->io), bit = 1ULL << (source % 64);
+
+	if (dom->state != DOMAIN_ROUTED)
+		return false;
+	if (now_ns == dom->used_ns)
+		return true;
+	if (!(dom->granted & bit) || now_ns - dom->answered_ns > GRANT_NS)
+		return false;
+	dom->granted &= ~bit;
+	dom->used_ns = now_ns;
+	return true;
+}
+
+void domain_ask(struct delivery *d, struct domain *dom)
+{
+	if (dom->asking)
+		return;
+	if (domain_is_fresh(dom, io_now_ns(d->io))) {
+		if (dom->state == DOMAIN_UNROUTABLE)
+			domain_tell_later(d, dom);
+		return;
+	}
+	dom->asking = true;
+	link_append(&d->ask[dom->failures > 0], &dom->ask_link);
+	delivery_kick(d);
+}
+
 struct hop *domain_hop(struct delivery *d, struct domain *dom, uint32_t source)
 {
-	bool fresh = io_now_ns(d->io) < dom->expires_ns;
+	bool fresh = domain_is_fresh(dom, io_now_ns(d->io));
 
-	if (!fresh && !dom->asking) {
-		dom->asking = true;
-		route_query(d, dom);
-	}
-	if (dom->state == DOMAIN_ROUTED)
+	if (dom->state == DOMAIN_ROUTED &&
+	    (fresh || domain_grant(d, dom, source)))
 		return dom->hop;
-	if (dom->state == DOMAIN_UNROUTABLE && !dom->asking)
-		domain_tell_later(d, dom);
-	else
+	domain_ask(d, dom);
+	if (dom->asking)
 		dom->waiting |= 1ULL << (source % 64);
 	return NULL;
 }

@@ -101,7 +101,7 @@ static void served(struct connection *c, bool ehlo)
 		smtp_extensions_parse(c->parser.reply.text,
 				      c->parser.reply.text_len, &c->offered);
 	c->served = true;
-	c->lane->backoff[c->address] = (struct backoff){0};
+	connect_succeeded(c);
 	if (c->counted_connecting) {
 		c->counted_connecting = false;
 		c->path->connecting--;
@@ -269,7 +269,7 @@ void session_settle(struct connection *c)
 	connection_idle(c);
 	d->ops->ready(d->user, c->path->provider, c->path->source);
 	if (c->idle && connection_is_wanted(c))
-		connection_quit(c);
+		connection_make_way(c);
 }
 
 /* An address literal stands in for a source without a usable name. */

@@ -6,6 +6,8 @@
  * cannot be reached for now (reach.c). One that has no host at all fails its
  * messages (a recipient fact).
  */
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "sluice/clock.h"
@@ -14,12 +16,60 @@
 
 #define FAIL_SLICE 256 /* messages of an unroutable domain per second */
 
-static struct pace domain_pace(const struct config *c, const char *name)
+struct pace domain_pace(const struct config *c, const char *name)
 {
 	for (uint32_t i = 0; i < c->domain_count; i++)
 		if (strcmp(c->domains[i].name, name) == 0)
 			return c->domains[i].pace;
 	return PACE_UNLIMITED;
+}
+
+static int states_grow(struct engine *en, uint32_t domain) RUNS_ON(role_queue)
+{
+	uint32_t room = en->domain_room ? en->domain_room * 2 : 256;
+	struct domain_state *grown;
+
+	if (domain < en->domain_room)
+		return 0;
+	while (room <= domain)
+		room *= 2;
+	grown = realloc(en->domains, room * sizeof(*grown));
+	if (grown == NULL)
+		return -ENOMEM;
+	memset(grown + en->domain_room, 0,
+	       (room - en->domain_room) * sizeof(*grown));
+	en->domains = grown;
+	en->domain_room = room;
+	return 0;
+}
+
+struct domain_state *domain_state(struct engine *en, uint32_t domain)
+{
+	return domain < en->domain_room ? &en->domains[domain] : NULL;
+}
+
+/* By name, as the config has it; else DNS will tell. */
+static uint32_t first_provider(struct engine *en, const char *name,
+			       bool *follows) RUNS_ON(role_queue)
+{
+	uint32_t provider = provider_of_domain(en, name);
+
+	*follows = false;
+	if (provider != QUEUE_NONE)
+		return provider;
+	if (!en->by_mx || name[0] == '[')
+		return provider_named(en, name, PROVIDER_DOMAIN);
+	*follows = true;
+	return en->unresolved;
+}
+
+static void domain_to_delivery(struct engine *en, uint32_t domain,
+			       const char *name, uint32_t provider)
+	RUNS_ON(role_queue)
+{
+	delivery_domain_set(en->delivery, domain, name, provider);
+	if (provider == en->unresolved)
+		delivery_domain_ask(en->delivery, domain);
 }
 
 uint32_t domain_new(void *user, uint32_t domain, const char *name)
@@ -29,14 +79,19 @@ uint32_t domain_new(void *user, uint32_t domain, const char *name)
 
 	role_assert(&role_queue);
 	provider = queue_via_provider(name);
-	if (provider == QUEUE_NONE)
-		provider = provider_of_domain(en, name);
-	else /* its name, without the mark */
+	if (provider != QUEUE_NONE) { /* its name, without the mark */
 		name = queue_domain_name(en->queue, domain);
+	} else {
+		provider = 0; /* out of memory: the default paces it */
+		if (states_grow(en, domain) == 0)
+			provider = first_provider(en, name,
+						  &en->domains[domain].follows);
+	}
+	en->providers[provider].domains++;
 	release_domain_set(en->release, domain, provider,
 			   domain_pace(en->config, name), clock_monotonic_ns());
 	if (en->delivery_up)
-		delivery_domain_set(en->delivery, domain, name, provider);
+		domain_to_delivery(en, domain, name, provider);
 	return provider;
 }
 
@@ -46,9 +101,16 @@ void domains_to_delivery(struct engine *en)
 
 	en->delivery_up = true;
 	for (uint32_t d = 0; d < count; d++)
-		delivery_domain_set(en->delivery, d,
-				    queue_domain_name(en->queue, d),
-				    queue_domain_provider(en->queue, d));
+		domain_to_delivery(en, d, queue_domain_name(en->queue, d),
+				   queue_domain_provider(en->queue, d));
+}
+
+void domain_states_destroy(struct engine *en)
+{
+	role_assert(&role_queue);
+	free(en->domains);
+	en->domains = NULL;
+	en->domain_room = 0;
 }
 
 void domain_waiting(void *user, uint32_t domain, bool live, uint32_t waiting)

@@ -204,6 +204,7 @@ static const struct delivery_ops delivery_ops = {
 	.connect_failed = result_connect_failed,
 	.unroutable = engine_unroutable,
 	.route = reroute_of_provider,
+	.routed = engine_routed,
 };
 
 static void engine_second(struct io_timer *t, uint64_t now_ns)
@@ -280,6 +281,7 @@ static int create_delivery(struct engine *en, struct err *e)
 	if (rc == 0) {
 		reroutes_restore(en);
 		stops_restore(en);
+		sites_restore(en);
 		blocks_restore(en);
 		domains_to_delivery(en);
 		blocks_restored(en);
@@ -385,6 +387,7 @@ void engine_destroy(struct engine **enp)
 	providers_destroy(en);
 	reach_destroy(en);
 	replies_destroy(&en->replies);
+	domain_states_destroy(en);
 	classify_scratch_destroy(&en->scratch);
 	classify_destroy(&en->rules);
 	en->magic = 0;

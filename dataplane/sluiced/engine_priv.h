@@ -21,11 +21,22 @@
 #include "sluice/role.h"
 #include "sluiced/engine.h"
 #include "sluiced/reaction.h"
+#include "sluiced/site.h"
 #include "spool/spool.h"
 
 #define ENGINE_MAGIC  0x736c7563u
 #define RATE_SECONDS  10
 #define REFUSAL_BYTES 512
+
+/* How a provider came to be. */
+enum provider_kind {
+	PROVIDER_CONFIGURED = 0,
+	PROVIDER_SITE,      /* the MX site of some domains */
+	PROVIDER_DOMAIN,    /* one domain, or an old name from the journal */
+	PROVIDER_ROUTE,     /* made by an operator's reroute */
+	PROVIDER_UNRESOLVED /* domains that DNS has not told of yet */
+};
+#define UNRESOLVED "(unresolved)"
 
 /* One receiving operator, configured or made for a domain. Its number is the
  * index in engine.providers and the same in queue, release and delivery. */
@@ -33,6 +44,8 @@ struct provider {
 	char *name;
 	uint32_t config;    /* index into config.providers */
 	char *route;        /* of an operator's reroute; NULL = the config's */
+	uint8_t kind;       /* enum provider_kind */
+	uint32_t domains;   /* that belong to it now */
 	bool held;          /* by a standing hold on the provider */
 	uint64_t delivered; /* recipients since start */
 	uint64_t refused;
@@ -67,8 +80,15 @@ struct text_fact {
 #define LISTS_MAX  64 /* bits of provider.lists */
 #define LIST_BYTES 64
 
+/* A domain as sluiced sees it, by the queue's number. */
+struct domain_state {
+	struct site_watch watch;
+	bool follows; /* its provider follows its MX hosts */
+};
+
 struct late_outcome; /* outcomes.c */
 struct reach;        /* a domain that cannot be reached; reach.c */
+struct sites;        /* sites.c */
 struct stop;         /* a noted path; stops.c */
 struct block;        /* since when a path is blocked; blocks.c */
 struct block_note;
@@ -120,6 +140,11 @@ struct engine {
 	uint32_t reach_count OWNED_BY(role_queue);
 	uint32_t reach_room OWNED_BY(role_queue);
 	uint32_t reach_of_room OWNED_BY(role_queue);
+	struct domain_state *domains OWNED_BY(role_queue);
+	uint32_t domain_room OWNED_BY(role_queue);
+	struct sites *sites;
+	bool by_mx;          /* domains that no provider names follow MX */
+	uint32_t unresolved; /* provider of those without an answer yet */
 
 	struct attempt_wait *attempt_pool OWNED_BY(role_spool);
 	struct attempt_wait *attempt_free OWNED_BY(role_spool);
@@ -147,8 +172,13 @@ struct engine {
 /* providers.c */
 int providers_create(struct engine *en, struct err *e);
 void providers_destroy(struct engine *en);
-uint32_t provider_of_domain(struct engine *en, const char *domain)
+/* The provider that the config names for the domain; QUEUE_NONE: none. */
+uint32_t provider_of_domain(const struct engine *en, const char *domain)
 	RUNS_ON(role_queue);
+/* The provider of that name, made with the settings of `default` if need be. */
+uint32_t provider_named(struct engine *en, const char *name,
+			enum provider_kind kind) RUNS_ON(role_queue);
+const char *provider_kind_name(uint8_t kind);
 uint32_t provider_find(const struct engine *en, const char *name)
 	RUNS_ON(role_queue);
 const struct config_provider *provider_config(const struct engine *en,
@@ -165,6 +195,19 @@ void domain_waiting(void *user, uint32_t domain, bool live, uint32_t waiting);
 void engine_unroutable(void *user, uint32_t domain, bool permanent,
 		       const char *detail);
 void domains_to_delivery(struct engine *en) RUNS_ON(role_queue);
+/* NULL: there was no memory for it. */
+struct domain_state *domain_state(struct engine *en, uint32_t domain)
+	RUNS_ON(role_queue);
+struct pace domain_pace(const struct config *c, const char *name);
+void domain_states_destroy(struct engine *en);
+
+/* sites.c: which provider, by MX hosts; notes come back at start */
+int sites_create(struct engine *en, struct err *e);
+void sites_destroy(struct engine *en);
+void engine_routed(void *user, uint32_t domain, const char *const *hosts,
+		   uint32_t count, uint64_t ttl_ns);
+int site_from_note(struct engine *en, const char *key, struct text value);
+void sites_restore(struct engine *en) RUNS_ON(role_queue);
 
 /* reach.c: domains that cannot be reached. `at_once`: no patience. */
 void reach_failed(struct engine *en, uint32_t domain, bool at_once,

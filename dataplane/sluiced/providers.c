@@ -2,8 +2,9 @@
  *
  * providers.c - which receiving operator a domain belongs to.
  *
- * Configured sets come first and keep their config number; any other domain
- * is its own provider with the settings of `default`. Role: queue.
+ * Configured sets come first and keep their config number; all others have
+ * the settings of `default` and the name of an MX site (sites.c), or of a
+ * domain. Role: queue.
  * Bound: a name and one struct per provider; lookups are one hash.
  */
 #include <errno.h>
@@ -17,7 +18,8 @@
 #include "sluiced/engine_priv.h"
 
 static int provider_add(struct engine *en, const char *name, uint32_t config,
-			uint32_t *number) RUNS_ON(role_queue)
+			enum provider_kind kind, uint32_t *number)
+	RUNS_ON(role_queue)
 {
 	struct provider *p;
 	uint32_t n;
@@ -41,6 +43,7 @@ static int provider_add(struct engine *en, const char *name, uint32_t config,
 	if (p->name == NULL)
 		return -ENOMEM;
 	p->config = config;
+	p->kind = (uint8_t)kind;
 	en->provider_count++;
 	*number = n;
 	return 0;
@@ -110,6 +113,10 @@ int providers_create(struct engine *en, struct err *e)
 	int rc;
 
 	role_assert(&role_queue);
+	en->unresolved = QUEUE_NONE;
+	rc = sites_create(en, e);
+	if (rc != 0)
+		return rc;
 	en->provider_names = intern_create();
 	en->fixed_domains = intern_create();
 	if (en->provider_names == NULL || en->fixed_domains == NULL)
@@ -117,10 +124,13 @@ int providers_create(struct engine *en, struct err *e)
 	rc = fixed_domains_load(en);
 	for (uint32_t i = 0; rc == 0 && i < en->config->provider_count; i++) {
 		rc = provider_add(en, en->config->providers[i].name, i,
-				  &number);
+				  PROVIDER_CONFIGURED, &number);
 		if (rc == 0)
 			rc = provider_register(en, number);
 	}
+	if (rc == 0 && en->by_mx)
+		en->unresolved =
+			provider_named(en, UNRESOLVED, PROVIDER_UNRESOLVED);
 	if (rc != 0)
 		return err_set(e, rc, "cannot set up providers: %s",
 			       err_name(rc));
@@ -130,6 +140,7 @@ int providers_create(struct engine *en, struct err *e)
 void providers_destroy(struct engine *en)
 {
 	role_assert(&role_queue);
+	sites_destroy(en);
 	for (uint32_t i = 0; i < en->provider_count; i++) {
 		free(en->providers[i].name);
 		free(en->providers[i].route);
@@ -142,16 +153,25 @@ void providers_destroy(struct engine *en)
 	en->provider_count = en->provider_room = 0;
 }
 
-uint32_t provider_of_domain(struct engine *en, const char *domain)
+uint32_t provider_of_domain(const struct engine *en, const char *domain)
 {
 	uint32_t n = intern_find(en->fixed_domains, domain, strlen(domain));
 
-	if (n != INTERN_NONE)
-		return en->fixed_provider[n];
-	n = intern_find(en->provider_names, domain, strlen(domain));
-	if (n != INTERN_NONE)
+	return n != INTERN_NONE ? en->fixed_provider[n] : QUEUE_NONE;
+}
+
+uint32_t provider_named(struct engine *en, const char *name,
+			enum provider_kind kind)
+{
+	uint32_t n = intern_find(en->provider_names, name, strlen(name));
+
+	if (n != INTERN_NONE) {
+		if (kind == PROVIDER_SITE &&
+		    en->providers[n].kind == PROVIDER_DOMAIN)
+			en->providers[n].kind = PROVIDER_SITE;
 		return n;
-	if (provider_add(en, domain, 0, &n) != 0)
+	}
+	if (provider_add(en, name, 0, kind, &n) != 0)
 		return 0; /* out of memory: the default paces it */
 	if (provider_register(en, n) != 0)
 		return 0;
@@ -172,13 +192,28 @@ uint32_t provider_of_route(struct engine *en, const char *route)
 			return i;
 	snprintf(name, sizeof(name), "via %s", route);
 	n = intern_find(en->provider_names, name, strlen(name));
-	if (n == INTERN_NONE && provider_add(en, name, 0, &n) != 0)
+	if (n == INTERN_NONE &&
+	    provider_add(en, name, 0, PROVIDER_ROUTE, &n) != 0)
 		return QUEUE_NONE;
 	if (en->providers[n].route == NULL)
 		en->providers[n].route = strdup(route);
 	if (en->providers[n].route == NULL || provider_register(en, n) != 0)
 		return QUEUE_NONE;
 	return n;
+}
+
+const char *provider_kind_name(uint8_t kind)
+{
+	static const char *const names[] = {
+		[PROVIDER_CONFIGURED] = "config",
+		[PROVIDER_SITE] = "mx",
+		[PROVIDER_DOMAIN] = "domain",
+		[PROVIDER_ROUTE] = "route",
+		[PROVIDER_UNRESOLVED] = "unresolved",
+	};
+
+	sluice_assert(kind < sizeof(names) / sizeof(*names));
+	return names[kind];
 }
 
 uint32_t provider_find(const struct engine *en, const char *name)

@@ -292,6 +292,12 @@ void reach_second(struct engine *en, uint32_t now_s)
 			continue;
 		r->holding = false;
 		release_domain_hold(en->release, r->domain, false);
+		/* Mail that may go asks for itself; a domain that DNS has not
+		 * told of yet is asked for, so that what is held of it can be
+		 * selected by provider. */
+		if (queue_domain_provider(en->queue, r->domain) ==
+		    en->unresolved)
+			delivery_domain_ask(en->delivery, r->domain);
 		if (queue_domain_counts(en->queue, r->domain, &c) == 0 &&
 		    c.recipients == 0)
 			reach_remove(en, r);

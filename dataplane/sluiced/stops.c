@@ -139,7 +139,7 @@ static void stop_restore(struct engine *en, const struct stop *s)
 		return;
 	provider = provider_find(en, slash + 1);
 	if (provider == QUEUE_NONE)
-		provider = provider_of_domain(en, slash + 1);
+		provider = provider_named(en, slash + 1, PROVIDER_DOMAIN);
 	pace_restore(en, s->value, provider, source);
 	if (json_integer_value(json_object_get(s->value, "state")) == PATH_OPEN)
 		return;

@@ -47,16 +47,20 @@ static void show_destroy(struct task *task)
 static void recipient_each(void *user, const struct queue_entry *e)
 {
 	struct show_task *t = user;
+	const struct provider *p;
 	json_t *j;
 
+	role_assert(&role_queue);
 	t->found = true;
 	t->place = e->place;
 	if (t->recipient_count++ >= SHOW_RCPTS_MAX)
 		return;
-	j = json_pack("{s:i,s:s,s:s,s:i,s:s,s:I,s:b,s:b}", "rcpt", (int)e->rcpt,
-		      "state", rcpt_state_name(e->state), "domain",
-		      queue_domain_name(t->en->queue, e->domain), "attempts",
-		      (int)e->attempts, "last_class",
+	p = &t->en->providers[e->provider];
+	j = json_pack("{s:i,s:s,s:s,s:s,s:s,s:i,s:s,s:I,s:b,s:b}", "rcpt",
+		      (int)e->rcpt, "state", rcpt_state_name(e->state),
+		      "domain", queue_domain_name(t->en->queue, e->domain),
+		      "provider", p->name, "by", provider_kind_name(p->kind),
+		      "attempts", (int)e->attempts, "last_class",
 		      e->attempts && class_name(e->last_class)
 			      ? class_name(e->last_class)
 			      : "",

@@ -150,6 +150,8 @@ static json_t *provider_json(const struct engine *en, uint32_t n)
 	pace_format(c->pace_max, pace);
 	json_object_set_new(j, "schema", json_string("sluice.provider.1"));
 	json_object_set_new(j, "provider", json_string(p->name));
+	json_object_set_new(j, "by", json_string(provider_kind_name(p->kind)));
+	json_object_set_new(j, "domains", json_integer(p->domains));
 	json_object_set_new(j, "state", json_string(state_text(&q, &a)));
 	json_object_set_new(j, "pace_max", json_string(pace));
 	json_set_real(j, "allowed_per_s", a.per_s);

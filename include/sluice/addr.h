@@ -39,6 +39,14 @@ uint16_t addr_port(const struct addr *a);
 void addr_port_set(struct addr *a, uint16_t port);
 bool addr_equal(const struct addr *a, const struct addr *b); /* with port */
 bool addr_equal_host(const struct addr *a, const struct addr *b);
+bool addr_is_loopback(const struct addr *a);
+/* Whether a connection to it makes sense: not 0.0.0.0/8, ::, multicast,
+ * broadcast, IPv4 written as IPv6, or link-local without a scope. */
+bool addr_is_host(const struct addr *a);
+/* What a receiver takes for one sender: an IPv4 address, an IPv6 /64. Sources
+ * in the same group count once wherever sources are counted. */
+struct addr_prefix addr_sender_group(const struct addr *a);
+bool addr_same_sender(const struct addr *a, const struct addr *b);
 /* With port if `with_port` and the port is not 0; returns `buf`. */
 const char *addr_format(const struct addr *a, bool with_port,
 			char buf[ADDR_TEXT_BYTES]);

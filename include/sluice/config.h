@@ -22,6 +22,7 @@
 
 enum config_order { ORDER_OLDEST, ORDER_NEWEST, ORDER_SMALLEST };
 enum config_count { COUNT_MESSAGES, COUNT_RECIPIENTS };
+enum config_by { BY_MX, BY_DOMAIN };
 
 enum config_bare_newline { BARE_REJECT, BARE_NORMALISE };
 
@@ -75,12 +76,19 @@ struct config_provider {
 	uint32_t recipients_per_message;
 	uint8_t order;      /* enum config_order */
 	uint8_t count;      /* enum config_count */
+	uint8_t by;         /* enum config_by; of "default" only */
 	uint8_t live_share; /* per cent for live mail ahead of backlog */
 };
 
 struct config_domain {
 	char *name;
 	struct pace pace;
+};
+
+struct config_zone {
+	char *name;
+	char **servers; /* "addr[:port]" */
+	uint32_t server_count;
 };
 
 struct config {
@@ -101,6 +109,9 @@ struct config {
 	struct {
 		char **servers; /* "addr[:port]"; none = /etc/resolv.conf */
 		uint32_t server_count;
+		struct config_zone *zones; /* with their own servers */
+		uint32_t zone_count;
+		uint64_t timeout_ns; /* a question that is not answered */
 	} resolver;
 	struct {
 		uint64_t first_ns, max_ns; /* 5 min doubling to 4 h */

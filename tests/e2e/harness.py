@@ -87,7 +87,7 @@ def main():
 
 
 def configuration(rig, route=None, extra="", pace="unlimited", sources=1,
-                  provider=""):
+                  provider="", by=None):
     """A config that sends everything to `route`, as fast as `pace`."""
     names = [f"out{n}" for n in range(1, sources + 1)]
     lines = [f"spool: {{dir: {rig.dir}/spool, min_free: 50MiB}}",
@@ -96,6 +96,7 @@ def configuration(rig, route=None, extra="", pace="unlimited", sources=1,
         lines.append(f"  {name}: {{address: 127.0.1.{n}, "
                      f"helo: {name}.example.test}}")
     where = f", route: \"{route}\"" if route else ""
+    where += f", by: {by}" if by else ""
     lines += [f"pools: {{default: [{', '.join(names)}]}}", "providers:",
               f"  default: {{pace: {{start: {pace}, max: {pace}, per_source: "
               f"{pace}}}{where}, connections: {{max: 20, messages: 200}}}}"]

@@ -52,7 +52,8 @@ static const char everything[] =
 	"        segment_size: 2MiB, outcome_sync: message}\n"
 	"run: {dir: /r, socket: /r/x.sock, user: sluice}\n"
 	"workers: 3\n"
-	"resolver: {servers: [127.0.0.1, \"[::1]:5353\"]}\n"
+	"resolver: {servers: [127.0.0.1, \"[::1]:5353\"], timeout: 9s,\n"
+	"  zones: {Corp.example: [10.0.0.53, \"10.0.0.54:54\"]}}\n"
 	"retry: {first: 1m, max: 1h, lifetime: 1w, block_max_age: 3d}\n"
 	"delivery: {connect: 1s, greeting: 2s, command: 3s, data: 4s,\n"
 	"           ehlo: 6s, mail: 7s, rcpt: 8s, data_command: 9s,\n"
@@ -78,7 +79,7 @@ static const char everything[] =
 	"  default: {pace: {start: 2/s, max: 30/s, per_source: 6/s},\n"
 	"            batch: {interval: 20s, first: 4, max: 300},\n"
 	"            connections: {max: 7, messages: 0}, live_share: 10,\n"
-	"            recipients_per_message: 20, order: newest}\n"
+	"            recipients_per_message: 20, order: newest, by: domain}\n"
 	"  other: {mx: [\"*.Mx.example.net\"], pace: {max: 1/m}}\n"
 	"domains: {slow.example.org: {pace: 6/m}}\n"
 	"reputation: {lists: [zen.example.org], every: 10m}\n"
@@ -124,6 +125,12 @@ static void every_key_arrives(void **state)
 	assert_int_equal(c->workers, 3);
 	assert_int_equal(c->resolver.server_count, 2);
 	assert_string_equal(c->resolver.servers[1], "[::1]:5353");
+	assert_int_equal(c->resolver.timeout_ns, 9 * NS_PER_S);
+	assert_int_equal(c->resolver.zone_count, 1);
+	assert_string_equal(c->resolver.zones[0].name, "corp.example");
+	assert_int_equal(c->resolver.zones[0].server_count, 2);
+	assert_string_equal(c->resolver.zones[0].servers[1], "10.0.0.54:54");
+	assert_int_equal(c->providers[0].by, BY_DOMAIN);
 	assert_int_equal(c->retry.first_ns, 60 * NS_PER_S);
 	assert_int_equal(c->retry.max_ns, 3600 * NS_PER_S);
 	assert_int_equal(c->retry.lifetime_ns, 7ULL * 86400 * NS_PER_S);

@@ -65,6 +65,31 @@ static void wrong_types_are_refused(void **state)
 		"t.yaml:1:35: 101 is out of range; write 0 to 100");
 }
 
+static void by_is_for_the_default_provider(void **state)
+{
+	refused("providers: {x: {by: mx}}\n",
+		"t.yaml:1:17: 'by' is for provider 'default' only; move it "
+		"there");
+	refused("providers: {default: {by: site}}\n",
+		"t.yaml:1:27: 'site' is not known here; write one of mx, "
+		"domain");
+}
+
+static void wrong_resolvers_are_refused(void **state)
+{
+	refused("resolver: {servers: [ns.example.org]}\n",
+		"t.yaml:1:22: 'ns.example.org' is no address; write an IP "
+		"address, if need be with a port, like 127.0.0.1:53");
+	refused("resolver: {timeout: 1h}\n",
+		"t.yaml:1:21: '1h' is no time to wait for DNS; write 1s to 2m");
+	refused("resolver: {zones: {corp.example: []}}\n",
+		"t.yaml:1:20: zone 'corp.example' has no name server; name "
+		"one, like [10.0.0.53]");
+	refused("resolver: {zones: {\"a..b\": [10.0.0.53]}}\n",
+		"t.yaml:1:20: 'a..b' is no zone; write a name like "
+		"corp.example");
+}
+
 static void wrong_units_are_refused(void **state)
 {
 	refused("spool: {min_free: 5GB}\n", "t.yaml:1:19: '5GB' is no size; "
@@ -224,6 +249,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(unknown_keys_are_refused_with_a_suggestion),
 		cmocka_unit_test(wrong_types_are_refused),
+		cmocka_unit_test(by_is_for_the_default_provider),
+		cmocka_unit_test(wrong_resolvers_are_refused),
 		cmocka_unit_test(wrong_units_are_refused),
 		cmocka_unit_test(an_open_relay_is_refused),
 		cmocka_unit_test(what_contradicts_is_refused),

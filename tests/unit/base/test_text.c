@@ -227,6 +227,51 @@ static void equality_knows_ports_and_mapped_addresses(void **state)
 	assert_int_equal(addr_len_bytes(&b), sizeof(struct sockaddr_in6));
 }
 
+/* What DNS may answer and nobody can connect to. */
+static void addresses_that_are_no_host_are_told(void **state)
+{
+	static const char *const none[] = {
+		"0.0.0.0", "0.1.2.3", "224.0.0.1", "255.255.255.255",
+		"::",      "ff02::1", "fe80::1"};
+	static const char *const hosts[] = {"192.0.2.1",   "10.0.0.1",
+					    "127.0.0.1",   "223.255.255.255",
+					    "2001:db8::1", "fd00::1"};
+	struct addr a;
+
+	for (size_t i = 0; i < sizeof(none) / sizeof(*none); i++) {
+		assert_int_equal(addr_parse(none[i], 25, &a), 0);
+		assert_false(addr_is_host(&a));
+	}
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(*hosts); i++) {
+		assert_int_equal(addr_parse(hosts[i], 25, &a), 0);
+		assert_true(addr_is_host(&a));
+		assert_int_equal(addr_is_loopback(&a), i == 2);
+	}
+	assert_int_equal(addr_parse("::1", 25, &a), 0);
+	assert_true(addr_is_loopback(&a));
+}
+
+/* A receiver blocks a /64, so its addresses count once. */
+static void ipv6_sources_count_per_64(void **state)
+{
+	struct addr a, b, c, v4;
+	struct addr_prefix p;
+
+	assert_int_equal(addr_parse("2001:db8:0:1::1", 25, &a), 0);
+	assert_int_equal(addr_parse("2001:db8:0:1:ffff::2", 26, &b), 0);
+	assert_int_equal(addr_parse("2001:db8:0:2::1", 25, &c), 0);
+	assert_int_equal(addr_parse("192.0.2.1", 25, &v4), 0);
+	assert_true(addr_same_sender(&a, &b));
+	assert_false(addr_same_sender(&a, &c));
+	assert_false(addr_same_sender(&a, &v4));
+	assert_true(addr_same_sender(&v4, &v4));
+	p = addr_sender_group(&b);
+	assert_int_equal(p.bits, 64);
+	assert_int_equal(addr_port(&p.base), 0);
+	assert_true(addr_prefix_has(&p, &a));
+	assert_int_equal(addr_sender_group(&v4).bits, 32);
+}
+
 /* Catches: numbers or texts that move when the table grows. */
 static void interned_texts_keep_number_and_place(void **state)
 {
@@ -383,6 +428,8 @@ int main(void)
 		cmocka_unit_test(addresses_are_read_and_written_back),
 		cmocka_unit_test(prefixes_hold_what_they_say),
 		cmocka_unit_test(equality_knows_ports_and_mapped_addresses),
+		cmocka_unit_test(addresses_that_are_no_host_are_told),
+		cmocka_unit_test(ipv6_sources_count_per_64),
 		cmocka_unit_test(interned_texts_keep_number_and_place),
 		cmocka_unit_test(long_and_empty_texts_are_interned),
 		cmocka_unit_test(states_have_their_names_and_numbers),

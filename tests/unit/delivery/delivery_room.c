@@ -124,8 +124,25 @@ static void on_unroutable(void *user, uint32_t domain, bool permanent,
 	keep(r->detail, sizeof(r->detail), detail);
 }
 
+static void on_routed(void *user, uint32_t domain, const char *const *hosts,
+		      uint32_t count, uint64_t ttl_ns)
+{
+	struct room *r = user;
+
+	r->routed++;
+	r->ttl_ns = ttl_ns;
+	r->hosts[0] = '\0';
+	for (uint32_t i = 0; i < count; i++) {
+		size_t at = strlen(r->hosts);
+
+		(void)snprintf(r->hosts + at, sizeof(r->hosts) - at, "%s%s",
+			       at ? " " : "", hosts[i]);
+	}
+}
+
 static const struct delivery_ops ops = {
-	on_ready, on_attempt, on_done, on_connect_failed, on_unroutable, NULL};
+	on_ready,      on_attempt, on_done,  on_connect_failed,
+	on_unroutable, NULL,       on_routed};
 
 void room_patience(struct room *r, uint64_t ns)
 {
@@ -171,6 +188,7 @@ static void set_config(struct room *r, uint16_t port)
 	c->delivery.idle_ns = 10 * NS_PER_S;
 	c->delivery.connections_total = 8;
 	c->delivery.port = port ? port : 25;
+	c->resolver.timeout_ns = 2 * NS_PER_S;
 }
 
 void room_open(struct room *r, uint16_t port)

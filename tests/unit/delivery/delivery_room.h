@@ -56,7 +56,10 @@ struct room {
 	/* what delivery said */
 	uint32_t ready, attempts, attempt_rcpts, done, failed, unroutable;
 	uint32_t relayed;
+	uint32_t routed;
 	bool permanent;
+	char hosts[512]; /* the best MX hosts, as last told */
+	uint64_t ttl_ns;
 	char results[ROOM_TEXT_BYTES]; /* "accepted/eom/250 ..." */
 	char failure[512];             /* "connect/421" or "connect/-" */
 	char detail[512];              /* of the last result or failure */

@@ -9,17 +9,29 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define TTL_S 300
+#define TTL_S      300
+#define ASKED_MAX  8192
+#define NAME_BYTES 512
+
+struct asked {
+	char name[80];
+	uint16_t type;
+};
 
 struct fake_dns {
+	pthread_mutex_t lock; /* of all below */
 	const struct fake_record *records;
 	uint32_t count;
+	uint32_t minimum_s;
+	struct asked asked[ASKED_MAX];
+	uint32_t asked_count;
 	int fd;
 	uint16_t port;
 	pthread_t thread;
@@ -34,6 +46,12 @@ static void put16(struct packet *p, unsigned v)
 {
 	p->data[p->len++] = (uint8_t)(v >> 8);
 	p->data[p->len++] = (uint8_t)v;
+}
+
+static void put32(struct packet *p, uint32_t v)
+{
+	put16(p, v >> 16);
+	put16(p, v & 0xffff);
 }
 
 static void put_name(struct packet *p, const char *name)
@@ -74,13 +92,15 @@ static void put_record(struct packet *p, const struct fake_record *r)
 	put_name(p, r->name);
 	put16(p, r->type);
 	put16(p, 1);
-	put16(p, 0);
-	put16(p, TTL_S);
+	put32(p, r->ttl_s == FAKE_TTL_ZERO ? 0 : r->ttl_s ? r->ttl_s : TTL_S);
 	length_at = p->len;
 	put16(p, 0);
-	if (r->type == FAKE_A) {
-		(void)inet_pton(AF_INET, r->value, p->data + p->len);
-		p->len += 4;
+	if (r->type == FAKE_A || r->type == FAKE_AAAA) {
+		bool v4 = r->type == FAKE_A;
+
+		(void)inet_pton(v4 ? AF_INET : AF_INET6, r->value,
+				p->data + p->len);
+		p->len += v4 ? 4 : 16;
 	} else {
 		if (r->type == FAKE_MX)
 			put16(p, r->preference);
@@ -89,50 +109,89 @@ static void put_record(struct packet *p, const struct fake_record *r)
 	p->data[length_at + 1] = (uint8_t)(p->len - length_at - 2);
 }
 
-/* Answers, following CNAMEs; returns whether the name exists. */
-static bool put_answers(const struct fake_dns *d, struct packet *p,
-			const char *name, unsigned type, unsigned *answers,
-			bool *fail)
+/* SOA of the root: it is above every name. */
+static void put_soa(struct packet *p, uint32_t minimum_s)
 {
-	bool exists = false;
+	put_name(p, "");
+	put16(p, 6);
+	put16(p, 1);
+	put32(p, minimum_s + 10);
+	put16(p, 22);
+	put_name(p, "");
+	put_name(p, "");
+	put32(p, 1);
+	put32(p, 60);
+	put32(p, 60);
+	put32(p, 600);
+	put32(p, minimum_s);
+}
 
+struct outcome {
+	unsigned answers;
+	bool exists, data, fail, silent;
+	unsigned aliases;
+};
+
+/* Answers, following CNAMEs; a loop is followed for a while. */
+static void put_answers(const struct fake_dns *d, struct packet *p,
+			const char *name, unsigned type, struct outcome *o)
+{
+	o->exists = false;
 	for (uint32_t i = 0; i < d->count; i++) {
 		const struct fake_record *r = &d->records[i];
 
 		if (strcasecmp(r->name, name) != 0)
 			continue;
-		exists = true;
-		if (r->type == FAKE_SERVFAIL) {
-			*fail = true;
-		} else if (r->type == type) {
+		o->exists = true;
+		o->fail |= r->type == FAKE_SERVFAIL;
+		o->silent |= r->type == FAKE_SILENT;
+		if (r->type == type || r->type == FAKE_CNAME) {
 			put_record(p, r);
-			++*answers;
-		} else if (r->type == FAKE_CNAME) {
-			put_record(p, r);
-			++*answers;
-			return put_answers(d, p, r->value, type, answers, fail);
+			o->answers++;
+			o->data |= r->type == type;
+		}
+		if (r->type == FAKE_CNAME && type != FAKE_CNAME) {
+			if (o->aliases++ < 8)
+				put_answers(d, p, r->value, type, o);
+			return;
 		}
 	}
-	return exists;
 }
 
-static void respond(const struct fake_dns *d, const uint8_t *q, size_t len,
+static void note_asked(struct fake_dns *d, const char *name, unsigned type)
+{
+	struct asked *a = &d->asked[d->asked_count % ASKED_MAX];
+
+	d->asked_count++;
+	(void)snprintf(a->name, sizeof(a->name), "%.79s", name);
+	a->type = (uint16_t)type;
+}
+
+/* False: no answer. */
+static bool respond(struct fake_dns *d, const uint8_t *q, size_t len,
 		    struct packet *p)
 {
-	char name[512];
-	unsigned answers = 0, type;
-	bool fail = false, exists;
+	char name[NAME_BYTES];
+	struct outcome o = {0};
 	size_t n = get_name(q + 12, len - 12, name);
+	unsigned type = (unsigned)(q[12 + n] << 8 | q[13 + n]);
+	unsigned soa;
 
-	type = (unsigned)(q[12 + n] << 8 | q[13 + n]);
+	note_asked(d, name, type);
 	memset(p, 0, sizeof(*p));
 	memcpy(p->data, q, 12 + n + 4);
 	p->len = 12 + n + 4;
-	exists = put_answers(d, p, name, type, &answers, &fail);
+	put_answers(d, p, name, type, &o);
+	soa = !o.data && !o.fail && d->minimum_s != FAKE_TTL_ZERO;
+	if (soa)
+		put_soa(p, d->minimum_s);
 	p->data[2] = 0x85; /* answer, authoritative, recursion desired */
-	p->data[3] = (uint8_t)(0x80 | (fail ? 2 : exists ? 0 : 3));
-	p->data[7] = (uint8_t)answers;
+	p->data[3] = (uint8_t)(0x80 | (o.fail ? 2 : o.exists ? 0 : 3));
+	p->data[6] = 0;
+	p->data[7] = (uint8_t)o.answers;
 	memset(p->data + 8, 0, 4);
+	p->data[9] = (uint8_t)soa;
+	return !o.silent;
 }
 
 static void *dns_run(void *arg)
@@ -146,15 +205,47 @@ static void *dns_run(void *arg)
 	while ((n = recvfrom(d->fd, q, sizeof(q), 0, (struct sockaddr *)&from,
 			     &from_len)) > 0) {
 		struct packet p;
+		bool answer;
 
 		if (n < 17)
 			continue;
-		respond(d, q, (size_t)n, &p);
-		(void)sendto(d->fd, p.data, p.len, 0, (struct sockaddr *)&from,
-			     from_len);
+		pthread_mutex_lock(&d->lock);
+		answer = respond(d, q, (size_t)n, &p);
+		pthread_mutex_unlock(&d->lock);
+		if (answer)
+			(void)sendto(d->fd, p.data, p.len, 0,
+				     (struct sockaddr *)&from, from_len);
 		from_len = sizeof(from);
 	}
 	return NULL;
+}
+
+void fake_dns_set(struct fake_dns *d, const struct fake_record *records,
+		  uint32_t count)
+{
+	pthread_mutex_lock(&d->lock);
+	d->records = records;
+	d->count = count;
+	pthread_mutex_unlock(&d->lock);
+}
+
+void fake_dns_negative(struct fake_dns *d, uint32_t minimum_s)
+{
+	pthread_mutex_lock(&d->lock);
+	d->minimum_s = minimum_s;
+	pthread_mutex_unlock(&d->lock);
+}
+
+uint32_t fake_dns_asked(struct fake_dns *d, const char *name, uint16_t type)
+{
+	uint32_t n = 0;
+
+	pthread_mutex_lock(&d->lock);
+	for (uint32_t i = 0; i < d->asked_count && i < ASKED_MAX; i++)
+		n += d->asked[i].type == type &&
+		     strcasecmp(d->asked[i].name, name) == 0;
+	pthread_mutex_unlock(&d->lock);
+	return n;
 }
 
 struct fake_dns *fake_dns_start(const struct fake_record *records,
@@ -168,6 +259,9 @@ struct fake_dns *fake_dns_start(const struct fake_record *records,
 	assert(d);
 	d->records = records;
 	d->count = count;
+	d->minimum_s = 60;
+	if (pthread_mutex_init(&d->lock, NULL))
+		abort();
 	d->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (bind(d->fd, (struct sockaddr *)&a, sizeof(a)) ||
 	    getsockname(d->fd, (struct sockaddr *)&a, &len))
