@@ -276,11 +276,11 @@ static void held_recipient_does_not_go_along_during_a_review(void **state)
 		assert_int_equal(queue_take(f->q, 0, false, f->now_s, &t), 0);
 	}
 	last = store_from(f, "x.test", 2);
-	hold(f, 1, "{\"recipient\":[\"u0@a.test\"],\"newer\":\"1d\"}");
+	hold(f, 1, "{\"recipient\":[\"u1@a.test\"],\"newer\":\"1d\"}");
 	assert_int_equal(queue_take(f->q, 0, false, f->now_s, &t), 0);
 	assert_int_equal(t.id, last);
 	assert_int_equal(t.rcpt_count, 1);
-	assert_int_equal(t.rcpts[0], 1);
+	assert_int_equal(t.rcpts[0], 0);
 	fixture_destroy(f);
 }
 
