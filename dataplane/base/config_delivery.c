@@ -69,7 +69,7 @@ void config_delivery_defaults(struct config *c)
 	c->delivery.eom_ns = 600 * NS_PER_S;
 	c->delivery.quit_ns = 5 * NS_PER_S;
 	c->delivery.idle_ns = 10 * NS_PER_S;
-	c->delivery.connections_total = 500;
+	c->delivery.connections_total = 2000;
 	c->delivery.port = 25;
 }
 

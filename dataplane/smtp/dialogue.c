@@ -131,6 +131,14 @@ static void message_over(struct dialogue *d, struct dialogue_step *out)
 	d->state = DIALOGUE_IDLE;
 }
 
+static void close_with(struct dialogue *d, uint8_t action,
+		       struct dialogue_step *out)
+{
+	out->action = action;
+	out->hang_up = true;
+	d->state = DIALOGUE_CLOSED;
+}
+
 /* After a refusal that leaves nothing to send: over as soon as every command
  * that went out has been answered. */
 static void drain(struct dialogue *d, struct dialogue_step *out)
@@ -160,6 +168,7 @@ static void on_rcpt(struct dialogue *d, bool ok, struct dialogue_step *out)
 {
 	out->rcpt = d->rcpt_answered++;
 	if (d->mail_refused) {
+		d->rcpt_unasked |= ok;
 		out->action = DIALOGUE_WAIT;
 		drain(d, out);
 		return;
@@ -176,9 +185,15 @@ static void on_rcpt(struct dialogue *d, bool ok, struct dialogue_step *out)
 	out->content = d->chunked;
 }
 
-/* 354. Without a recipient the receiver waits for content all the same. */
+/* 354. Without a recipient the receiver waits for content all the same. Where
+ * it refused MAIL and took recipients, a lone dot would be a message to them.
+ */
 static void on_go_ahead(struct dialogue *d, struct dialogue_step *out)
 {
+	if (d->rcpt_unasked) {
+		close_with(d, DIALOGUE_GARBAGE, out);
+		return;
+	}
 	if (d->rcpt_accepted) {
 		d->state = DIALOGUE_CONTENT;
 		out->action = DIALOGUE_SEND_CONTENT;
@@ -208,14 +223,6 @@ static void on_greeting(struct dialogue *d, uint8_t action, uint8_t next,
 {
 	out->action = action;
 	d->state = next;
-}
-
-static void close_with(struct dialogue *d, uint8_t action,
-		       struct dialogue_step *out)
-{
-	out->action = action;
-	out->hang_up = true;
-	d->state = DIALOGUE_CLOSED;
 }
 
 static void apply(struct dialogue *d, uint8_t cell, struct dialogue_step *out)
@@ -302,7 +309,7 @@ void dialogue_reply(struct dialogue *d, uint16_t code,
 	}
 	d->awaited--;
 	if (d->mail_refused && d->state == DIALOGUE_RCPT)
-		on_rcpt(d, false, out);
+		on_rcpt(d, code < 300, out);
 	else
 		apply(d, table[d->state].on[code / 100 - 2], out);
 	if (code == 421) {

@@ -52,6 +52,7 @@ enum dialogue_action {
 struct dialogue {
 	uint8_t state; /* enum dialogue_state */
 	bool mail_refused;
+	bool rcpt_unasked; /* a recipient was taken after MAIL was refused */
 	bool data_sent;
 	bool in_transaction; /* MAIL accepted, not ended by a dot */
 	bool chunked;        /* BDAT instead of DATA, with the content */

@@ -81,7 +81,7 @@ def nonsense():
     yield "mail: code 199", ["at=mail/reply/199 what"], DEFERRED
     yield "mail: code 600", ["at=mail/reply/600 what"], DEFERRED
     yield "mail: two codes in one reply", \
-        ["at=mail/reply/250-a|550 b"], DEFERRED
+        ["at=mail/reply/250-a|550 b"], STOPPED
 
 
 def miscounted():
@@ -125,8 +125,10 @@ def single():
     yield "rcpt: 252", ["at=rcpt/reply/252 perhaps"], DELIVERED
     yield "greylisted", ["greylist=3600"], DEFERRED
     yield "content: 552 in the middle", \
-        ["at=content/reply-close/552 5.3.4 too big"], FAILED
-    yield "dot: 552 too big", ["at=dot/reply/552 5.3.4 too big"], FAILED
+        ["at=content/reply-close/552 5.3.4 message too big"], FAILED
+    yield "dot: 552 too big", ["at=dot/reply/552 5.3.4 message too big"], \
+        FAILED
+    yield "dot: 552, no word of why", ["at=dot/reply/552 5.3.4 sorry"], DECIDE
     yield "dot: 250 of two lines", ["at=dot/reply/250-a|250 b"], DELIVERED
     yield "size: too small", ["size=4"], FAILED
     for action in ("close", "reset", "stall", "garbage"):

@@ -290,9 +290,35 @@ static void chunks_follow_the_last_recipient(void **state)
 	assert_false(s.content);
 }
 
+/* A lone dot to it would be an empty message to those it took. */
+static void refused_mail_with_taken_recipients_ends_the_session(void **state)
+{
+	struct dialogue d;
+	struct dialogue_step out;
+
+	(void)state;
+	dialogue_init(&d);
+	dialogue_reply(&d, 220, &out);
+	dialogue_sent(&d, DIALOGUE_EHLO, 1);
+	dialogue_reply(&d, 250, &out);
+	dialogue_begin(&d, 1);
+	dialogue_sent(&d, DIALOGUE_MAIL, 1);
+	dialogue_sent(&d, DIALOGUE_RCPT, 1);
+	dialogue_sent(&d, DIALOGUE_DATA, 1);
+	dialogue_reply(&d, 550, &out);
+	assert_int_equal(out.action, DIALOGUE_REFUSED);
+	dialogue_reply(&d, 250, &out);
+	assert_int_equal(out.action, DIALOGUE_WAIT);
+	dialogue_reply(&d, 354, &out);
+	assert_int_equal(out.action, DIALOGUE_GARBAGE);
+	assert_true(out.hang_up);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			refused_mail_with_taken_recipients_ends_the_session),
 		cmocka_unit_test(ehlo_refused_falls_back_to_helo),
 		cmocka_unit_test(message_goes_its_way),
 		cmocka_unit_test(nobody_left_gets_a_lone_dot),
