@@ -113,6 +113,7 @@ void connection_begin(struct connection *c)
 	c->state = CONNECTION_OPEN;
 	c->send_busy = false;
 	c->settle = false;
+	c->kept = false;
 	c->reset = false;
 	c->handling = false;
 	c->idle_since_ns = 0;

@@ -328,6 +328,29 @@ void delivery_go(struct delivery *d, uint64_t token, int res)
 	connection_pump(c);
 }
 
+uint64_t delivery_keep(struct delivery *d)
+{
+	MAGIC_CHECK(d, DELIVERY_MAGIC);
+	sluice_assert(d->finishing);
+	d->finisher->kept = true;
+	return connection_token(d->finisher);
+}
+
+void delivery_settle(struct delivery *d, uint64_t token)
+{
+	uint32_t index = (uint32_t)token;
+	struct connection *c;
+
+	MAGIC_CHECK(d, DELIVERY_MAGIC);
+	sluice_assert(index < d->connection_count);
+	c = &d->connections[index];
+	/* It may have been lost, and be another one's by now. */
+	if (!c->kept || connection_token(c) != token)
+		return;
+	c->kept = false;
+	session_settle(c);
+}
+
 void delivery_drop_idle(struct delivery *d, uint32_t provider, uint32_t source)
 {
 	struct path *p = path_find(d, provider, source);

@@ -135,6 +135,11 @@ int delivery_offer(struct delivery *d, uint32_t provider, uint32_t source,
 		   uint32_t domain, const struct delivery_message *m);
 /* The attempt behind `token` is durable (res 0) or could not be made so. */
 void delivery_go(struct delivery *d, uint64_t token, int res);
+/* Only inside done(): the connection of this message takes no other one until
+ * delivery_settle() is called with what this returns (the outcomes have become
+ * durable). Without that call it ends by its deadline. */
+uint64_t delivery_keep(struct delivery *d);
+void delivery_settle(struct delivery *d, uint64_t token);
 /* Closes idle connections of a path (blocked, held). */
 void delivery_drop_idle(struct delivery *d, uint32_t provider, uint32_t source);
 

@@ -177,6 +177,7 @@ struct connection {
 	bool served;   /* EHLO was accepted at least once */
 	bool idle;
 	bool settle; /* a message is over: idle, RSET or QUIT next */
+	bool kept;   /* not before delivery_settle() */
 	bool reset;
 	bool handling; /* replies of a segment are being handled */
 	bool send_busy;
@@ -213,6 +214,12 @@ struct connection {
 	struct envelope_rcpt *rcpts; /* HEAD_RCPTS */
 };
 
+/* Names the connection and its message to the owner. */
+static inline uint64_t connection_token(const struct connection *c)
+{
+	return (uint64_t)c->generation << 32 | c->index;
+}
+
 struct delivery {
 	uint32_t magic;
 	const struct config *config;
@@ -227,6 +234,7 @@ struct delivery {
 	bool stopping;
 	bool owes_ready; /* some path does */
 	bool finishing;  /* done() runs: others wait in `finished` */
+	struct connection *finisher; /* whose message that is */
 	void (*stopped)(void *user);
 	void *stopped_user;
 

@@ -136,8 +136,7 @@ void message_attempt(struct connection *c)
 		d->rcpts[i] = c->slots[i].rcpt;
 	m->attempted = true;
 	d->ops->attempt(d->user, m->id, d->rcpts, m->send_count,
-			c->path->source,
-			(uint64_t)c->generation << 32 | c->index);
+			c->path->source, connection_token(c));
 }
 
 /* 354: content may go; its final dot only when the attempt is durable. */

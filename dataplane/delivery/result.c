@@ -145,6 +145,7 @@ void result_finish(struct connection *c, uint8_t kind, uint8_t phase,
 	d->stats.in_flight--;
 	c->path->stats.in_flight--;
 	d->finishing = true;
+	d->finisher = c;
 	d->ops->done(d->user, c->path->provider, c->path->source, m->id,
 		     m->batch, d->results, m->slot_count);
 	d->finishing = false;

@@ -249,8 +249,8 @@ void session_settle(struct connection *c)
 {
 	struct delivery *d = c->d;
 
-	if (!c->settle || c->state != CONNECTION_OPEN || c->message.active ||
-	    c->message.reading)
+	if (!c->settle || c->kept || c->state != CONNECTION_OPEN ||
+	    c->message.active || c->message.reading)
 		return;
 	c->settle = false;
 	if (c->reset) {

@@ -89,6 +89,7 @@ struct domain_state {
 struct late_outcome; /* outcomes.c */
 struct reach;        /* a domain that cannot be reached; reach.c */
 struct sites;        /* sites.c */
+struct settle_wait;
 struct stop;         /* a noted path; stops.c */
 struct block;        /* since when a path is blocked; blocks.c */
 struct block_note;
@@ -152,6 +153,9 @@ struct engine {
 	struct late_outcome *outcomes_late OWNED_BY(role_spool);
 	struct late_outcome **outcomes_end OWNED_BY(role_spool);
 	uint32_t outcomes_waiting;
+	/* spool.outcome_sync: message */
+	struct settle_wait *settle_free OWNED_BY(role_spool);
+	struct settle_wait *settle_late OWNED_BY(role_spool);
 
 	struct io_timer second; /* once a second: engine_second() */
 	uint32_t started_s;
@@ -244,6 +248,11 @@ void outcome_journal(struct engine *en, const struct spool_outcome *o)
  * was applied. `source` RELEASE_NONE: not known. */
 void outcome_heard(struct engine *en, const struct spool_outcome *o,
 		   uint32_t source) RUNS_ON(role_queue);
+/* Ends a message as result_done() does; with `spool.outcome_sync: message` its
+ * connection waits until that is durable. */
+void outcomes_done(void *user, uint32_t provider, uint32_t source, uint64_t id,
+		   uint32_t batch, const struct delivery_result *results,
+		   uint32_t count);
 /* engine.c: the storage failed for good. Says so once, and stops sending. */
 void engine_broken(struct engine *en, int rc, const char *what);
 /* Tries what waits; true when nothing is left. */

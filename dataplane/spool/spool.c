@@ -242,6 +242,24 @@ bool spool_idle(const struct spool *sp)
 	       stream_idle(sp);
 }
 
+int spool_barrier(struct spool *sp, spool_done_fn *done, void *user)
+{
+	struct journal *j = &sp->journal;
+	struct journal_gather *g = &j->gather[j->gathering];
+
+	MAGIC_CHECK(sp, SPOOL_MAGIC);
+	if (g->len == 0) {
+		if (!sp->commit.in_flight || sp->commit.gather < 0)
+			return -EALREADY;
+		g = &j->gather[sp->commit.gather];
+	}
+	if (g->done_count == JOURNAL_DONES_MAX)
+		return -EAGAIN;
+	g->forced = true;
+	g->dones[g->done_count++] = (struct journal_done){done, user};
+	return 0;
+}
+
 static void read_done(struct storage_read *op, int res)
 {
 	struct spool_read *r =

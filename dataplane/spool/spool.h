@@ -174,6 +174,12 @@ int spool_set(struct spool *sp, enum spool_set_kind kind,
 int spool_note(struct spool *sp, const char *key, struct text value,
 	       spool_done_fn *done, void *user);
 
+/* `done` when all that was journaled before is durable, also what went there
+ * lazily; with an error when that commit failed: lazy records are in a later
+ * one then. 0 = it will be called; -EAGAIN as above; -EALREADY: nothing waits
+ * for a commit. */
+int spool_barrier(struct spool *sp, spool_done_fn *done, void *user);
+
 /* Reading. One spool_read owns its buffer until `done`. */
 struct spool_read {
 	struct storage_read op;

@@ -93,5 +93,41 @@ def nothing_is_lost_and_duplicates_are_listed(rig):
         check(x.split()[1] in listed, f"{x} came twice and is not listed")
 
 
+@case
+def outcome_sync_message_leaves_one_doubt_per_connection(rig):
+    """Catches a crash that leaves two messages of one connection in doubt."""
+    connections, port = 3, free_port()
+    where = f"127.0.2.1:{port}"
+    s = Sluiced(rig, configuration(rig, route=where).replace(
+        "min_free: 50MiB", "min_free: 50MiB, outcome_sync: message").replace(
+        "{max: 20,", f"{{max: {connections},"))
+    q = QueueDirectory(rig.dir / "pq")
+    for n in range(MESSAGES):
+        q.message(b"a@x.test", [b"u%d@y.test" % n], b"\nnumber %d\n" % n)
+    sink = Sink(rig, [where], q.ledger(rig.dir / "ledger.tsv"))
+    s.start()
+    s.cli("import", "postfix", q.path)
+    release_all(s)
+    seen, worst = 0, 0
+    for _ in range(8):
+        left = s.status()["totals"]["recipients"]
+        check(left > 300, "it is over already")
+        wait_for("progress", 60, lambda: s.status()["totals"]["recipients"]
+                 < left - 100)
+        s.process.kill()
+        s.start()
+        listed = len(s.json("recovered"))
+        worst = max(worst, listed - seen)
+        check(listed - seen <= connections,
+              f"{listed - seen} doubts of {connections} connections")
+        seen = listed
+    print(f"at most {worst} doubts of {connections} connections")
+    check(worst > 0, "no kill hit a transaction: nothing was tested")
+    s.stop()
+    report = sink.finish()
+    equal(report["altered"] + report["unknown"], 0, "altered or unknown")
+    check(report["duplicated"] <= seen, "a duplicate that is not listed")
+
+
 if __name__ == "__main__":
     main()

@@ -81,6 +81,8 @@ static void on_done(void *user, uint32_t provider, uint32_t source, uint64_t id,
 	r->done++;
 	r->last_id = id;
 	assert_int_equal(batch, 7);
+	if (r->keep)
+		r->kept = delivery_keep(r->d);
 	for (uint32_t i = 0; i < count; i++) {
 		add_result(r, &results[i]);
 		r->relayed += results[i].relayed;

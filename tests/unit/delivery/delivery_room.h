@@ -50,6 +50,8 @@ struct room {
 	struct room_message *messages; /* ROOM_MESSAGES_MAX */
 	uint32_t stored, offered;
 	bool may_offer;
+	bool keep;     /* connections, when their message is done */
+	uint64_t kept; /* the last one */
 	uint32_t eagain;
 	int offer_error;
 

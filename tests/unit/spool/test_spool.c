@@ -271,6 +271,42 @@ static void a_full_journal_buffer_says_again(void **state)
 	assert_int_equal(spool_outcome(f->sp, &o, NULL, NULL), 0);
 }
 
+static void barrier_reached(void *user, int res)
+{
+	int *to = user;
+
+	*to = res;
+}
+
+/* Catches a barrier that is reached before the lazy outcome beside it, and one
+ * that says "durable" of a commit that failed. */
+static void a_barrier_covers_what_was_journaled_lazily(void **state)
+{
+	struct fixture *f = *state;
+	struct spool_outcome o = {.id = 1, .state = RCPT_DELIVERED};
+	struct spool_stats before, after;
+	int res = 1;
+
+	assert_int_equal(spool_barrier(f->sp, barrier_reached, &res),
+			 -EALREADY);
+	assert_int_equal(spool_outcome(f->sp, &o, NULL, NULL), 0);
+	spool_stats(f->sp, &before);
+	assert_int_equal(spool_barrier(f->sp, barrier_reached, &res), 0);
+	assert_false(spool_idle(f->sp));
+	fixture_drain(f);
+	assert_int_equal(res, 0);
+	spool_stats(f->sp, &after);
+	assert_true(after.journal_records > before.journal_records);
+	storage_sim_plan(f->sim, &(struct sim_plan){.fail_at = 1,
+						    .fault = SIM_FAIL,
+						    .fail_error = -EIO});
+	res = 1;
+	assert_int_equal(spool_outcome(f->sp, &o, NULL, NULL), 0);
+	assert_int_equal(spool_barrier(f->sp, barrier_reached, &res), 0);
+	fixture_drain(f);
+	assert_true(res < 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -283,6 +319,7 @@ int main(void)
 		FACT(a_large_message_has_a_segment_of_its_own),
 		FACT(what_does_not_fit_is_refused),
 		FACT(a_full_journal_buffer_says_again),
+		FACT(a_barrier_covers_what_was_journaled_lazily),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
