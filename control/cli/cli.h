@@ -122,6 +122,7 @@ int verb_release(struct cli *cli);
 int verb_recovered(struct cli *cli);
 int verb_tail(struct cli *cli);
 int verb_check(struct cli *cli);
+int verb_reload(struct cli *cli);
 int verb_import(struct cli *cli);
 int import_postfix(struct cli *cli, const char *dir);
 int import_eml(struct cli *cli);

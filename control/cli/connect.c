@@ -28,18 +28,23 @@ struct connection {
 static int socket_path(struct cli *cli, char *path, size_t room)
 {
 	struct config *c = NULL;
-	struct err e = {""};
+	struct err e = {""}, none;
 
 	if (cli->socket_path != NULL) {
 		snprintf(path, room, "%s", cli->socket_path);
 		return 0;
 	}
-	if (config_load(cli->config_path, &c, &e) != 0) {
+	if (config_load(cli->config_path, &c, &e) == 0) {
+		snprintf(path, room, "%s", c->run.socket);
+		config_destroy(&c);
+		return 0;
+	}
+	if (config_socket(cli->config_path, path, room, &none) != 0) {
 		fprintf(stderr, "sluice: %s\n", e.text);
 		return EX_CONFIG;
 	}
-	snprintf(path, room, "%s", c->run.socket);
-	config_destroy(&c);
+	/* sluiced may well be running with the file as it was */
+	fprintf(stderr, "sluice: warning: %s\n", e.text);
 	return 0;
 }
 

@@ -57,6 +57,8 @@ const struct cli_verb cli_verbs[] = {
 	{"audit", verb_audit, false, "[--limit N] [--json]",
 	 "who did what, to how many, and why"},
 	{"check", verb_check, false, "[-c FILE]", "validates the config"},
+	{"reload", verb_reload, false, "[--json]",
+	 "has sluiced read its config again; prints what changed"},
 	{"recovered", verb_recovered, false, "[--json]",
 	 "what may have been delivered twice"},
 	{"tail", verb_tail, false, "[--json]", "events as they happen"},

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * verbs_act.c - verbs that change something: hold, release; and check, which
- * only reads the config.
+ * verbs_act.c - verbs that change something: hold, release.
  *
  * Each says what it touched. --dry-run prints the exact count and does
  * nothing.
@@ -11,7 +10,6 @@
 #include <sysexits.h>
 
 #include "cli.h"
-#include "sluice/config.h"
 
 int act_reason_missing(const struct cli *cli)
 {
@@ -113,21 +111,5 @@ int verb_release(struct cli *cli)
 		still_held_print(done);
 	}
 	json_decref(done);
-	return 0;
-}
-
-int verb_check(struct cli *cli)
-{
-	struct config *c = NULL;
-	struct err e = {""};
-
-	if (config_load(cli->config_path, &c, &e) != 0) {
-		fprintf(stderr, "sluice: %s\n", e.text);
-		return EX_CONFIG;
-	}
-	printf("%s: ok: %u sources, %u providers, %u listeners\n",
-	       cli->config_path, c->source_count, c->provider_count,
-	       c->listen_count);
-	config_destroy(&c);
 	return 0;
 }

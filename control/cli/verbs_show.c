@@ -98,11 +98,34 @@ static void totals_print(const json_t *s)
 	printf("now %s, ETA %s, oldest of %s\n", a, b, c);
 }
 
+static void config_print(const json_t *s)
+{
+	const json_t *e = json_object_get(s, "config_error"), *key;
+	char when[32], failed[32];
+	size_t i;
+
+	text_time((uint64_t)json_int(s, "config_loaded"), when);
+	if (e != NULL) {
+		text_time((uint64_t)json_int(e, "time"), failed);
+		printf("CONFIG of %s still counts; the reload of %s failed: ",
+		       when, failed);
+		print_safe(json_str(e, "text"), 500);
+		putchar('\n');
+	}
+	json_array_foreach(json_object_get(s, "config_restart"), i, key)
+		printf("%s has changed in the config and waits for a restart\n",
+		       json_string_value(key));
+	if (e == NULL && json_int(s, "config_loaded") > json_int(s, "since"))
+		printf("config of %s, loaded %s\n", json_str(s, "config"),
+		       when);
+}
+
 static void notes_print(const json_t *s)
 {
 	size_t i;
 	json_t *h;
 
+	config_print(s);
 	if (json_object_get(s, "broken") != NULL)
 		printf("STORAGE FAILED: %s; nothing more is sent\n",
 		       json_str(s, "broken"));

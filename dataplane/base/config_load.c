@@ -16,17 +16,10 @@
 #include "sluice/assert.h"
 #include "sluice/clock.h"
 
-#define CONFIG_MAGIC   0xc0f1a5e7u
 #define FILE_BYTES_MAX (16u << 20)
 #define WORKERS_MAX    256
 #define HOUR_NS        (3600 * NS_PER_S)
 #define DAY_NS         (24 * HOUR_NS)
-
-struct config_owner {
-	struct config config; /* first: config_destroy() gets this one */
-	struct config_arena arena;
-	uint32_t magic;
-};
 
 #define AT(member) offsetof(struct config, member)
 
@@ -168,11 +161,11 @@ static int config_complete(struct config_reader *r)
 	if (c->spool.dir == NULL)
 		c->spool.dir = config_strdup(r->arena, "/var/lib/sluice/spool");
 	if (c->run.dir == NULL)
-		c->run.dir = config_strdup(r->arena, "/run/sluice");
+		c->run.dir = config_strdup(r->arena, CONFIG_RUN_DIR);
 	if (c->spool.dir == NULL || c->run.dir == NULL)
 		return config_out_of_memory(r);
 	if (c->run.socket == NULL) {
-		static const char file[] = "/sluiced.sock";
+		static const char file[] = "/" CONFIG_SOCKET;
 		size_t len = strlen(c->run.dir);
 		c->run.socket = config_alloc(r->arena, len + sizeof(file));
 		if (c->run.socket == NULL)
@@ -211,10 +204,9 @@ static int config_check(struct config_reader *r, const struct config_node *root)
 
 static int config_read(struct config_reader *r, const char *text)
 {
-	struct config_arena tree = {NULL};
 	const struct config_node *root = NULL;
 	config_defaults(r->config);
-	int res = config_tree_parse(&tree, text, r->name, &root, r->e);
+	int res = config_tree_parse(r->arena, text, r->name, &root, r->e);
 	if (res == 0)
 		res = config_read_map(r, root, keys_top, r->config, "the file");
 	/* pool and provider number 0 are there in any case */
@@ -226,7 +218,7 @@ static int config_read(struct config_reader *r, const char *text)
 		res = config_complete(r);
 	if (res == 0)
 		res = config_check(r, root);
-	config_arena_fini(&tree);
+	r->config->tree = root;
 	return res;
 }
 
@@ -285,18 +277,17 @@ static int file_read(FILE *f, char **text)
 		return res;
 	}
 	buf[len] = '\0';
-	*text = buf;
 	/* a zero byte would hide the rest of the file */
 	if (strlen(buf) != len) {
 		free(buf);
 		return -EILSEQ;
 	}
+	*text = buf;
 	return 0;
 }
 
-int config_load(const char *path, struct config **out, struct err *e)
+int config_file_read(const char *path, char **text, struct err *e)
 {
-	char *text = NULL;
 	FILE *f = fopen(path, "re");
 	if (f == NULL) {
 		int res = -errno;
@@ -305,11 +296,19 @@ int config_load(const char *path, struct config **out, struct err *e)
 			       "create it",
 			       path, err_name(res));
 	}
-	int res = file_read(f, &text);
+	int res = file_read(f, text);
 	(void)fclose(f);
+	return res == 0 ? 0
+			: err_set(e, res, "%s: cannot be read: %s", path,
+				  err_name(res));
+}
+
+int config_load(const char *path, struct config **out, struct err *e)
+{
+	char *text = NULL;
+	int res = config_file_read(path, &text, e);
 	if (res != 0)
-		return err_set(e, res, "%s: cannot be read: %s", path,
-			       err_name(res));
+		return res;
 	res = config_parse(text, path, out, e);
 	free(text);
 	return res;

@@ -21,6 +21,19 @@ void *config_alloc(struct config_arena *a, size_t bytes);
 char *config_strdup(struct config_arena *a, const char *text);
 void config_arena_fini(struct config_arena *a);
 
+#define CONFIG_MAGIC   0xc0f1a5e7u
+#define CONFIG_RUN_DIR "/run/sluice"
+#define CONFIG_SOCKET  "sluiced.sock" /* in run.dir */
+
+/* The whole file, to be freed. -errno with a sentence. */
+int config_file_read(const char *path, char **text, struct err *e);
+
+struct config_owner {
+	struct config config; /* first: config_destroy() gets this one */
+	struct config_arena arena;
+	uint32_t magic;
+};
+
 /* ---- the file as a tree */
 enum config_node_type { NODE_SCALAR, NODE_LIST, NODE_MAP };
 
@@ -101,6 +114,10 @@ int config_read_word(struct config_reader *r, const struct config_node *n,
 /* A name for sources, pools, providers: letters, digits, . _ - */
 int config_check_name(struct config_reader *r, const struct config_node *n,
 		      const char *what);
+
+/* A key that cannot change while the program runs, and has another value. */
+bool config_fixed_differs(const struct config *before,
+			  const struct config *after, const char *key);
 
 /* ---- sections; `to` is the struct config */
 int config_read_listens(struct config_reader *r, const struct config_node *n,

@@ -225,6 +225,7 @@ int connect_start(struct lane *l)
 	l->rotor++;
 	c->lane = l;
 	c->path = l->path;
+	c->epoch = l->path->epoch;
 	c->tried = 0;
 	c->hop_version = l->hop->version;
 	connect_to(c, (uint32_t)address);

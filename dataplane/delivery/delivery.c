@@ -76,11 +76,14 @@ static int lanes_create(struct delivery *d, uint32_t connections)
 	return 0;
 }
 
-static void families_note(struct delivery *d)
+void delivery_families_note(struct delivery *d)
 {
+	d->has_ipv4 = d->has_ipv6 = false;
 	for (uint32_t i = 0; i < d->config->source_count; i++) {
 		const struct addr *a = &d->config->sources[i].address;
 
+		if (d->config->sources[i].gone)
+			continue;
 		if (a->sa.sa_family == AF_INET6)
 			d->has_ipv6 = true;
 		else
@@ -88,11 +91,34 @@ static void families_note(struct delivery *d)
 	}
 }
 
+int delivery_resolver_open(const struct delivery *d, const struct config *c,
+			   struct resolver **out, struct err *e)
+{
+	return resolver_open(out, d->io, c, e);
+}
+
+/* Providers are numbered as they stand in the config. */
+static int config_numbers(struct delivery *d)
+{
+	uint32_t count = d->config->provider_count;
+
+	d->config_of = malloc(count * sizeof(*d->config_of));
+	if (!d->config_of)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < count; i++)
+		d->config_of[i] = i;
+	d->config_count = count;
+	d->source_stride = d->config->source_count;
+	return 0;
+}
+
 static int delivery_open(struct delivery *d, uint32_t connections,
 			 struct err *e)
 {
 	int res = pool_create(d, connections);
 
+	if (!res)
+		res = config_numbers(d);
 	if (!res)
 		res = lanes_create(d, connections);
 	if (!res) {
@@ -106,7 +132,7 @@ static int delivery_open(struct delivery *d, uint32_t connections,
 	if (res)
 		return err_set(e, res, "delivery: no memory for %u connections",
 			       connections);
-	return resolver_open(&d->resolver, d->io, d->config, e);
+	return delivery_resolver_open(d, d->config, &d->resolver, e);
 }
 
 static void delivery_free(struct delivery *d)
@@ -118,6 +144,7 @@ static void delivery_free(struct delivery *d)
 	hops_destroy(d);
 	pool_destroy(d);
 	failures_destroy(&d->failures);
+	free(d->config_of);
 	d->magic = 0;
 	free(d);
 }
@@ -153,7 +180,7 @@ int delivery_create(struct delivery **out, const struct delivery_options *o,
 	link_init(&d->query_list);
 	d->random = clock_realtime_ns() | 1;
 	io_timer_init(&d->kick, kicked, d);
-	families_note(d);
+	delivery_families_note(d);
 	res = delivery_open(d, connections, e);
 	if (res) {
 		delivery_free(d);
@@ -194,6 +221,8 @@ void delivery_destroy(struct delivery **dp)
 	while (d->connections_used)
 		(void)io_step(d->io, 10 * NS_PER_MS);
 	resolver_close(&d->resolver);
+	while (d->retired_count)
+		resolver_close(&d->retired[--d->retired_count]);
 	delivery_free(d);
 	*dp = NULL;
 }
@@ -225,6 +254,15 @@ void delivery_domain_ask(struct delivery *d, uint32_t domain)
 	MAGIC_CHECK(d, DELIVERY_MAGIC);
 	if (dom && !d->stopping)
 		domain_ask(d, dom);
+}
+
+void delivery_domain_forget(struct delivery *d, uint32_t domain)
+{
+	struct domain *dom = domain_find(d, domain);
+
+	MAGIC_CHECK(d, DELIVERY_MAGIC);
+	if (dom)
+		domain_forget(dom);
 }
 
 /* The lane of (path, next hop), if it is known. */

@@ -108,6 +108,18 @@ void delivery_destroy(struct delivery **d);
 /* No new messages; `stopped` when the last one is done. */
 void delivery_stop(struct delivery *d, void (*stopped)(void *user), void *user);
 
+/* Another config from now on; the sources of the present one keep their numbers
+ * in it (config_adopt()). `config_of`: number of a provider -> its index in
+ * config.providers, for the first `count`; others have that of the default. At
+ * create it is the same number. On error nothing has changed. The old config is
+ * not needed any more after 0. */
+int delivery_config_set(struct delivery *d, const struct config *c,
+			const uint32_t *config_of, uint32_t count,
+			struct err *e);
+/* Once per turn: closes what a change of the config has left behind. Like the
+ * function above never from inside a callback. */
+void delivery_tidy(struct delivery *d);
+
 /* Names a domain; its number is the queue's. */
 int delivery_domain_set(struct delivery *d, uint32_t domain, const char *name,
 			uint32_t provider);
@@ -116,6 +128,8 @@ int delivery_domain_set(struct delivery *d, uint32_t domain, const char *name,
  * tells. Nothing happens while what is known holds, but that an unroutable
  * domain is told again. */
 void delivery_domain_ask(struct delivery *d, uint32_t domain);
+/* What is known of it does not hold any more: whoever needs it next asks. */
+void delivery_domain_forget(struct delivery *d, uint32_t domain);
 
 /* True if delivery_offer() would take a message now. If not, the demand is
  * noted as by -EAGAIN below. */

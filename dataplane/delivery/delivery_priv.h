@@ -50,6 +50,7 @@
 #define SHARE_MESSAGES   10u   /* then give way to a next hop that waits */
 #define FAILURES_MAX     8192u /* addresses that did not work */
 #define REPLY_NONE       UINT32_MAX
+#define RETIRED_MAX      8u /* resolvers that still owe answers */
 
 struct path {
 	struct link all_link;
@@ -60,6 +61,7 @@ struct path {
 	uint32_t connecting; /* of them: not yet ready */
 	bool wants_huge;     /* an envelope found no room */
 	bool owes_ready;     /* ready() is called by the kick */
+	uint32_t epoch;      /* counts changes of `from` */
 	struct link idle;    /* connections, longest idle first */
 	struct link waiting; /* lanes that could not open one */
 	struct delivery_stats stats;
@@ -168,6 +170,7 @@ struct connection {
 	uint32_t magic;
 	uint32_t index;
 	uint32_t generation; /* in tokens: old ones do not match */
+	uint32_t epoch;      /* of its path when it was opened */
 	struct delivery *d;
 	struct path *path;
 	struct lane *lane;
@@ -228,6 +231,8 @@ struct delivery {
 	const struct delivery_ops *ops;
 	void *user;
 	struct resolver *resolver;
+	struct resolver *retired[RETIRED_MAX];
+	uint32_t retired_count;
 	struct failures *failures;
 	uint64_t random;         /* state; where to begin among equals */
 	bool has_ipv4, has_ipv6; /* some source */
@@ -240,7 +245,10 @@ struct delivery {
 
 	struct domain **domains; /* by number, NULL = unnamed */
 	uint32_t domain_size;
-	struct path **paths; /* by provider x source_count + source */
+	struct path **paths; /* by provider x source_stride + source */
+	uint32_t source_stride;
+	uint32_t *config_of; /* provider -> index in config.providers */
+	uint32_t config_count;
 	uint32_t path_size;
 	struct link path_list;
 	struct intern *hop_keys;
@@ -297,6 +305,9 @@ void pool_reply_free(struct delivery *d, uint32_t reply);
 struct path *path_get(struct delivery *d, uint32_t provider, uint32_t source);
 struct path *path_find(const struct delivery *d, uint32_t provider,
 		       uint32_t source);
+const struct config_provider *path_config(const struct delivery *d,
+					  uint32_t provider);
+uint32_t path_connections_max(const struct path *p);
 struct lane *lane_get(struct delivery *d, struct path *p, struct hop *h);
 /* An idle connection to one of the hop's present hosts; NULL: none. */
 struct connection *lane_idle(struct lane *l);
@@ -384,5 +395,8 @@ void content_sent(struct connection *c);
 /* Calls ready(), stopped() and unroutable() soon, from the loop. */
 void delivery_kick(struct delivery *d);
 void path_owe_ready(struct path *p, struct delivery *d);
+void delivery_families_note(struct delivery *d);
+int delivery_resolver_open(const struct delivery *d, const struct config *c,
+			   struct resolver **out, struct err *e);
 
 #endif

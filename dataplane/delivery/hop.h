@@ -50,6 +50,8 @@ struct domain {
 };
 
 /* route.c */
+/* What was found out is not used any more, nor what is being asked. */
+void domain_forget(struct domain *dom);
 int domain_set(struct delivery *d, uint32_t number, const char *name,
 	       uint32_t provider);
 struct domain *domain_find(const struct delivery *d, uint32_t number);

@@ -22,7 +22,7 @@
 struct path *path_find(const struct delivery *d, uint32_t provider,
 		       uint32_t source)
 {
-	uint64_t at = (uint64_t)provider * d->config->source_count + source;
+	uint64_t at = (uint64_t)provider * d->source_stride + source;
 
 	if (source >= d->config->source_count || at >= d->path_size)
 		return NULL;
@@ -48,9 +48,17 @@ static int paths_grow(struct delivery *d, uint64_t at)
 }
 
 /* Providers found at run time have the default provider's limits. */
+const struct config_provider *path_config(const struct delivery *d,
+					  uint32_t provider)
+{
+	return &d->config->providers[provider < d->config_count
+					     ? d->config_of[provider]
+					     : 0];
+}
+
 struct path *path_get(struct delivery *d, uint32_t provider, uint32_t source)
 {
-	uint64_t at = (uint64_t)provider * d->config->source_count + source;
+	uint64_t at = (uint64_t)provider * d->source_stride + source;
 	struct path *p = path_find(d, provider, source);
 
 	if (p || source >= d->config->source_count)
@@ -62,9 +70,7 @@ struct path *path_get(struct delivery *d, uint32_t provider, uint32_t source)
 		return NULL;
 	p->provider = provider;
 	p->source = source;
-	p->config = &d->config->providers[provider < d->config->provider_count
-						  ? provider
-						  : 0];
+	p->config = path_config(d, provider);
 	p->from = &d->config->sources[source];
 	link_init(&p->idle);
 	link_init(&p->waiting);
@@ -179,11 +185,16 @@ void lanes_destroy(struct delivery *d)
 	free(d->paths);
 }
 
-static bool path_is_full(const struct path *p)
+uint32_t path_connections_max(const struct path *p)
 {
 	uint32_t max = p->config->connections_max;
 
-	return p->open >= (max ? max : 1);
+	return max ? max : 1;
+}
+
+static bool path_is_full(const struct path *p)
+{
+	return p->open >= path_connections_max(p);
 }
 
 /* With a limited pace one connection on its way is enough for a lane. */
@@ -278,6 +289,11 @@ static void lane_try_open(struct lane *l)
 	struct path *p = l->path;
 	int res;
 
+	if (p->from->gone) {
+		lane_unwait(l);
+		l->wanted = false;
+		return;
+	}
 	if (connecting_is_enough(l)) {
 		if (!l->connecting)
 			(void)lane_wait(l, false); /* for others */

@@ -237,3 +237,10 @@ void resolver_close(struct resolver **rp)
 	free(r);
 	*rp = NULL;
 }
+
+bool resolver_idle(const struct resolver *r)
+{
+	return link_empty(&r->waiting[0]) && link_empty(&r->waiting[1]) &&
+	       link_empty(&r->off) && link_empty(&r->young) &&
+	       link_empty(&r->slow);
+}

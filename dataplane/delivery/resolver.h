@@ -49,6 +49,8 @@ int resolver_open(struct resolver **out, struct io *io, const struct config *c,
 /* Questions still open are dropped without a call. Turns the loop until its
  * own operations have ended. */
 void resolver_close(struct resolver **r);
+/* Nobody waits for an answer of it. */
+bool resolver_idle(const struct resolver *r);
 /* `fn` is called once, never inside this call. `suspect`: the last answer was
  * RESOLVER_FAILED; such questions may take only a part of what may be under
  * way at a time. -EINVAL: not a domain name. */

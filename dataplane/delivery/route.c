@@ -31,16 +31,13 @@
 
 const char *provider_route(const struct delivery *d, uint32_t provider)
 {
-	const struct config *c = d->config;
 	const char *route = NULL;
 
 	if (d->ops->route != NULL)
 		route = d->ops->route(d->user, provider);
-	if (route != NULL)
-		return route;
-	if (provider < c->provider_count && c->providers[provider].route)
-		return c->providers[provider].route;
-	return c->provider_count ? c->providers[0].route : NULL;
+	if (route == NULL)
+		route = path_config(d, provider)->route;
+	return route ? route : d->config->providers[0].route;
 }
 
 static int domains_grow(struct delivery *d, uint32_t number)
@@ -81,6 +78,13 @@ static struct domain *domain_new(uint32_t number, const char *name,
 	return dom;
 }
 
+void domain_forget(struct domain *dom)
+{
+	dom->expires_ns = 0;
+	dom->granted = 0;
+	dom->renew = dom->asking && link_empty(&dom->ask_link);
+}
+
 /* What is known, or being asked for, is of the old provider's route. */
 static void domain_move(struct delivery *d, struct domain *dom,
 			uint32_t provider)
@@ -91,9 +95,7 @@ static void domain_move(struct delivery *d, struct domain *dom,
 	dom->provider = provider;
 	if (was == is || (was && is && strcmp(was, is) == 0))
 		return;
-	dom->expires_ns = 0;
-	dom->granted = 0;
-	dom->renew = dom->asking && link_empty(&dom->ask_link);
+	domain_forget(dom);
 }
 
 int domain_set(struct delivery *d, uint32_t number, const char *name,

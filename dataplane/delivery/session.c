@@ -240,7 +240,9 @@ static bool has_had_enough(const struct connection *c)
 {
 	uint32_t max = c->path->config->connection_messages;
 
-	return c->d->stopping || (max && c->messages >= max) || gives_way(c);
+	return c->d->stopping || (max && c->messages >= max) ||
+	       c->epoch != c->path->epoch ||
+	       c->path->open > path_connections_max(c->path) || gives_way(c);
 }
 
 /* The connection is free for something new, once nothing of the old message is

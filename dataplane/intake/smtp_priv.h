@@ -140,6 +140,7 @@ struct smtp_listener {
 	struct io_op accept;
 	struct io_timer again;
 	bool accepting;
+	bool closing; /* accepts no more, until its place is free */
 	int fd;
 };
 
@@ -155,6 +156,7 @@ struct smtp_server {
 	uint32_t listener_count;
 	struct smtp_session **sessions; /* made when first needed, then kept */
 	uint32_t session_count;         /* made */
+	uint32_t session_room;
 	struct smtp_session *free;
 	uint32_t refusing; /* of them only say 421 */
 	bool stopping;

@@ -70,8 +70,8 @@ int smtp_server_create(struct smtp_server **out, struct io *io,
 	s->user = user;
 	options_fill(s, o);
 	s->next_trace = clock_realtime_ns();
-	s->sessions = calloc(s->opt.sessions_max + SMTP_REFUSALS_MAX,
-			     sizeof(struct smtp_session *));
+	s->session_room = s->opt.sessions_max + SMTP_REFUSALS_MAX;
+	s->sessions = calloc(s->session_room, sizeof(struct smtp_session *));
 	if (!s->sessions) {
 		free(s);
 		return -ENOMEM;
@@ -104,7 +104,7 @@ static struct smtp_session *session_make(struct smtp_server *s)
 {
 	struct smtp_session *n;
 
-	if (s->session_count == s->opt.sessions_max + SMTP_REFUSALS_MAX)
+	if (s->session_count == s->session_room)
 		return NULL;
 	n = malloc(sizeof(*n));
 	if (!n || envelope_build_init(&n->build, ENVELOPE_TEXT_MAX)) {
@@ -215,6 +215,13 @@ static void client_accept(struct smtp_listener *l, int fd)
 	smtp_session_start(n, fd, &peer, l, refusal);
 }
 
+/* Its place can be taken again. */
+static void listener_end(struct smtp_listener *l)
+{
+	io_close_fd(l->server->io, l->fd);
+	l->fd = -1;
+}
+
 static void accepted(struct io_op *op, int res, uint32_t flags,
 		     const void *data)
 {
@@ -227,7 +234,9 @@ static void accepted(struct io_op *op, int res, uint32_t flags,
 		client_accept(l, res);
 	else if (res != -ECANCELED)
 		log_warn("listen", "accept: %s", err_name(res));
-	if (!l->accepting && !l->server->stopping)
+	if (l->closing && !l->accepting)
+		listener_end(l);
+	else if (!l->accepting && !l->closing && !l->server->stopping)
 		io_timer_set(l->server->io, &l->again,
 			     io_now_ns(l->server->io) + ACCEPT_AGAIN_NS);
 }
@@ -236,7 +245,7 @@ static void accept_again(struct io_timer *t, uint64_t now_ns)
 {
 	struct smtp_listener *l = t->user;
 
-	if (l->accepting || l->server->stopping)
+	if (l->accepting || l->closing || l->server->stopping)
 		return;
 	if (io_accept_multi(l->server->io, &l->accept, l->fd))
 		io_timer_set(l->server->io, t, now_ns + ACCEPT_AGAIN_NS);
@@ -244,7 +253,7 @@ static void accept_again(struct io_timer *t, uint64_t now_ns)
 		l->accepting = true;
 }
 
-static int socket_listen(const struct addr *a, struct err *e)
+int smtp_server_socket(const struct addr *a, struct err *e)
 {
 	char text[ADDR_TEXT_BYTES];
 	int one = 1, rc = 0;
@@ -307,24 +316,46 @@ static void limits_fill(struct smtp_limits *l, const struct smtp_server *s,
 		number_or(c->sessions_per_client, (l->sessions + 1) / 2);
 }
 
-int smtp_server_listen(struct smtp_server *s, const struct config_listen *l,
-		       struct err *e)
+/* A session that came in by it looks its limits up there. */
+static bool listener_is_used(const struct smtp_listener *l)
 {
-	struct smtp_listener *n = &s->listeners[s->listener_count];
-	int fd, rc;
+	const struct smtp_server *s = l->server;
+
+	for (uint32_t i = 0; i < s->session_count; i++)
+		if (s->sessions[i]->fd >= 0 && s->sessions[i]->listener == l)
+			return true;
+	return l->fd >= 0 || l->accepting;
+}
+
+static struct smtp_listener *listener_free(struct smtp_server *s)
+{
+	for (uint32_t i = 0; i < s->listener_count; i++)
+		if (!listener_is_used(&s->listeners[i]))
+			return &s->listeners[i];
+	if (s->listener_count == SMTP_LISTENS_MAX)
+		return NULL;
+	return &s->listeners[s->listener_count++];
+}
+
+int smtp_server_listen_on(struct smtp_server *s, const struct config_listen *l,
+			  int fd, struct err *e)
+{
+	struct smtp_listener *n;
+	int rc = list_check(l->allow, l->allow_count, "allow", e);
 
 	MAGIC_CHECK(s, SMTP_SERVER_MAGIC);
-	if (s->listener_count == SMTP_LISTENS_MAX)
-		return err_set(e, -EINVAL, "more than %u listeners",
-			       SMTP_LISTENS_MAX);
-	rc = list_check(l->allow, l->allow_count, "allow", e);
 	if (!rc)
 		rc = list_check(l->trust, l->trust_count, "trust", e);
-	if (rc)
+	if (rc) {
+		close(fd);
 		return rc;
-	fd = socket_listen(&l->address, e);
-	if (fd < 0)
-		return fd;
+	}
+	n = listener_free(s);
+	if (!n) {
+		close(fd);
+		return err_set(e, -EINVAL, "more than %u listeners",
+			       SMTP_LISTENS_MAX);
+	}
 	*n = (struct smtp_listener){.server = s, .config = l, .fd = fd};
 	limits_fill(&n->limits, s, l);
 	n->accept.done = accepted;
@@ -333,11 +364,67 @@ int smtp_server_listen(struct smtp_server *s, const struct config_listen *l,
 	rc = io_accept_multi(s->io, &n->accept, fd);
 	if (rc) {
 		close(fd);
+		n->fd = -1;
 		return err_set(e, rc, "accept: %s", err_name(rc));
 	}
 	n->accepting = true;
-	s->listener_count++;
 	return 0;
+}
+
+int smtp_server_listen(struct smtp_server *s, const struct config_listen *l,
+		       struct err *e)
+{
+	int fd = smtp_server_socket(&l->address, e);
+
+	return fd < 0 ? fd : smtp_server_listen_on(s, l, fd, e);
+}
+
+void smtp_server_changed(struct smtp_server *s, const struct config_listen *l)
+{
+	MAGIC_CHECK(s, SMTP_SERVER_MAGIC);
+	for (uint32_t i = 0; i < s->listener_count; i++)
+		if (s->listeners[i].config == l)
+			limits_fill(&s->listeners[i].limits, s, l);
+}
+
+int smtp_server_room(struct smtp_server *s, uint32_t sessions_max)
+{
+	size_t room = (size_t)sessions_max + SMTP_REFUSALS_MAX;
+	struct smtp_session **sessions;
+
+	MAGIC_CHECK(s, SMTP_SERVER_MAGIC);
+	if (room <= s->session_room)
+		return 0;
+	sessions = realloc(s->sessions, room * sizeof(*sessions));
+	if (!sessions)
+		return -ENOMEM;
+	s->sessions = sessions;
+	s->session_room = (uint32_t)room;
+	return 0;
+}
+
+void smtp_server_sessions_set(struct smtp_server *s, uint32_t sessions_max)
+{
+	MAGIC_CHECK(s, SMTP_SERVER_MAGIC);
+	sluice_assert(sessions_max + SMTP_REFUSALS_MAX <= s->session_room);
+	s->opt.sessions_max = sessions_max;
+}
+
+void smtp_server_unlisten(struct smtp_server *s, const struct config_listen *l)
+{
+	MAGIC_CHECK(s, SMTP_SERVER_MAGIC);
+	for (uint32_t i = 0; i < s->listener_count; i++) {
+		struct smtp_listener *n = &s->listeners[i];
+
+		if (n->config != l || n->fd < 0 || n->closing)
+			continue;
+		n->closing = true;
+		io_timer_cancel(s->io, &n->again);
+		if (n->accepting)
+			(void)io_cancel(s->io, &n->accept);
+		else
+			listener_end(n);
+	}
 }
 
 static bool session_waits(const struct smtp_session *s)

@@ -53,6 +53,20 @@ void smtp_server_destroy(struct smtp_server **s);
 /* Binds and listens; `l` must stay. -EINVAL: allows the whole Internet. */
 int smtp_server_listen(struct smtp_server *s, const struct config_listen *l,
 		       struct err *e);
+/* The same on a socket that listens already; it is the server's from then on,
+ * also after an error. */
+int smtp_server_listen_on(struct smtp_server *s, const struct config_listen *l,
+			  int fd, struct err *e);
+/* What `l` says has changed: it counts from each session's next command on. */
+void smtp_server_changed(struct smtp_server *s, const struct config_listen *l);
+/* Room for more sessions in all (-ENOMEM), then how many there may be. */
+int smtp_server_room(struct smtp_server *s, uint32_t sessions_max);
+void smtp_server_sessions_set(struct smtp_server *s, uint32_t sessions_max);
+/* Accepts no more there; sessions that came in by it go on, so `l` must stay
+ * still. */
+void smtp_server_unlisten(struct smtp_server *s, const struct config_listen *l);
+/* Binds and listens: a descriptor, or -errno with a sentence. */
+int smtp_server_socket(const struct addr *a, struct err *e);
 /* Once per loop turn, before spool_step(); not from within a callback of the
  * spool. */
 void smtp_server_step(struct smtp_server *s);

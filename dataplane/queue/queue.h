@@ -117,6 +117,8 @@ int queue_reroute(struct queue *q, uint64_t id, uint32_t rcpt,
 		  uint32_t provider, uint32_t source);
 /* QUEUE_NONE: the name of a domain, as it is. */
 uint32_t queue_via_provider(const char *key);
+/* One of those domains: its provider is not the domain's own. */
+bool queue_domain_is_via(const struct queue *q, uint32_t domain);
 
 /* What follows happened then or later; time never runs back. */
 void queue_time_set(struct queue *q, uint32_t when_s);

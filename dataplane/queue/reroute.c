@@ -32,6 +32,12 @@ uint32_t queue_domain_base(const struct queue *q, uint32_t number)
 	return base == INTERN_NONE ? number : base;
 }
 
+bool queue_domain_is_via(const struct queue *q, uint32_t domain)
+{
+	MAGIC_CHECK(q, QUEUE_MAGIC);
+	return queue_domain_at(q, domain)->base != domain;
+}
+
 uint32_t queue_via_provider(const char *key)
 {
 	const char *mark = strchr(key, VIA_MARK);

@@ -355,6 +355,46 @@ void blocks_restored(struct engine *en)
 			blocks_changed(en, n);
 }
 
+/* Room for more sources; the last place is that of the provider as a whole. */
+static void blocks_grow(struct engine *en, uint32_t provider, uint32_t before)
+	RUNS_ON(role_queue)
+{
+	struct provider *p = &en->providers[provider];
+	uint32_t now = en->config->source_count;
+	struct block *b = realloc(p->blocks, (now + 1ul) * sizeof(*b));
+
+	if (b != NULL) {
+		b[now] = b[before];
+		memset(&b[before], 0, (now - before) * sizeof(*b));
+	} else {
+		free(p->blocks); /* since when is not known any more */
+	}
+	p->blocks = b;
+}
+
+void blocks_review(struct engine *en, uint32_t before)
+{
+	uint32_t now = en->config->source_count;
+
+	if (en->ask != NULL && now != before) {
+		selection_destroy(&en->ask->selection); /* asked again soon */
+		en->ask->at = 0;
+	}
+	for (uint32_t n = 0; n < en->provider_count; n++) {
+		uint32_t pool = provider_config(en, n)->pool;
+
+		if (en->providers[n].blocks != NULL && now != before)
+			blocks_grow(en, n, before);
+		if (en->providers[n].blocks == NULL)
+			continue;
+		for (uint32_t s = 0; s < now; s++)
+			if (!config_pool_has(en->config, pool, s))
+				en->providers[n].blocks[s] =
+					(struct block){0, 0};
+		blocks_changed(en, n);
+	}
+}
+
 void blocks_destroy(struct engine *en)
 {
 	role_assert(&role_queue);

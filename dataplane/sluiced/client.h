@@ -99,6 +99,7 @@ void verb_audit(struct client *c, json_t *request);
 void verb_reroute(struct client *c, json_t *request);
 void verb_trace(struct client *c, json_t *request);
 void verb_recovered(struct client *c, json_t *request);
+void verb_reload(struct client *c, json_t *request);
 void verb_tail(struct client *c, json_t *request);
 void verb_import(struct client *c, json_t *request);
 

@@ -24,10 +24,12 @@
 #include "sluice/log.h"
 #include "sluiced/client.h"
 #include "sluiced/engine_priv.h"
+#include "sluiced/sockets.h"
 
 #define CLIENTS_MAX      64
 #define TAIL_BACKLOG_MAX 1024      /* events waiting for a slow reader */
 #define SEND_BYTES       (1 << 20) /* a packet has to fit in whole */
+#define ACCEPT_AGAIN_NS  (200 * NS_PER_MS)
 
 struct packet {
 	struct packet *next;
@@ -56,8 +58,9 @@ struct client {
 struct command {
 	struct engine *en;
 	int fd;
-	char *path;
+	bool inherited; /* the socket's name is systemd's */
 	struct io_op accept_op;
+	struct io_timer accept_again;
 	struct client *clients;
 	uint32_t client_count;
 	uint32_t tailing;
@@ -384,38 +387,62 @@ static void actor_of(int fd, char actor[64])
 		snprintf(actor, 64, "unknown");
 }
 
+static void client_new(struct command *cmd, int fd)
+{
+	int room = SEND_BYTES;
+	struct client *c =
+		cmd->client_count < CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
+
+	if (c == NULL) {
+		close(fd);
+		return;
+	}
+	c->command = cmd;
+	c->fd = fd;
+	c->out_end = &c->out;
+	c->recv_op = (struct io_op){.done = on_received, .user = c};
+	c->send_op = (struct io_op){.done = on_sent, .user = c};
+	actor_of(fd, c->actor);
+	/* Less than asked for is enough for most. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+	c->next = cmd->clients;
+	cmd->clients = c;
+	cmd->client_count++;
+	client_receive(c);
+}
+
+static void accept_start(struct command *cmd)
+{
+	if (io_accept_multi(cmd->en->io, &cmd->accept_op, cmd->fd) != 0)
+		io_timer_set(cmd->en->io, &cmd->accept_again,
+			     io_now_ns(cmd->en->io) + ACCEPT_AGAIN_NS);
+}
+
+static void accept_again(struct io_timer *t, uint64_t now_ns)
+{
+	(void)now_ns;
+	accept_start(t->user);
+}
+
 static void on_accepted(struct io_op *op, int res, uint32_t flags,
 			const void *data)
 {
 	struct command *cmd = op->user;
-	int room = SEND_BYTES;
-	struct client *c;
 
 	(void)data;
+	if (res >= 0)
+		client_new(cmd, res);
+	if ((flags & IO_MORE) != 0 || res == -ECANCELED)
+		return;
 	if (res >= 0) {
-		c = cmd->client_count < CLIENTS_MAX ? calloc(1, sizeof(*c))
-						    : NULL;
-		if (c == NULL) {
-			close(res);
-		} else {
-			c->command = cmd;
-			c->fd = res;
-			c->out_end = &c->out;
-			c->recv_op =
-				(struct io_op){.done = on_received, .user = c};
-			c->send_op = (struct io_op){.done = on_sent, .user = c};
-			actor_of(res, c->actor);
-			/* Less than asked for is enough for most. */
-			(void)setsockopt(res, SOL_SOCKET, SO_SNDBUF, &room,
-					 sizeof(room));
-			c->next = cmd->clients;
-			cmd->clients = c;
-			cmd->client_count++;
-			client_receive(c);
-		}
+		accept_start(cmd);
+		return;
 	}
-	if ((flags & IO_MORE) == 0 && res != -ECANCELED)
-		io_accept_multi(cmd->en->io, &cmd->accept_op, cmd->fd);
+	/* No descriptors, no memory: not again at once, or we would do nothing
+	 * else. */
+	log_warn("command", "accept: %s", err_name(res));
+	io_timer_set(cmd->en->io, &cmd->accept_again,
+		     io_now_ns(cmd->en->io) + ACCEPT_AGAIN_NS);
 }
 
 static int socket_listen(const char *path, int *out, struct err *e)
@@ -445,15 +472,20 @@ static int socket_listen(const char *path, int *out, struct err *e)
 	return 0;
 }
 
-int command_create(struct engine *en, struct command **out, struct err *e)
+int command_create(struct engine *en, struct sockets *sockets,
+		   struct command **out, struct err *e)
 {
 	struct command *cmd = calloc(1, sizeof(*cmd));
-	int rc;
+	int rc = 0;
 
 	if (cmd == NULL)
 		return err_set(e, -ENOMEM, "out of memory");
 	cmd->en = en;
-	rc = socket_listen(en->config->run.socket, &cmd->fd, e);
+	io_timer_init(&cmd->accept_again, accept_again, cmd);
+	cmd->fd = sockets_take_command(sockets);
+	cmd->inherited = cmd->fd >= 0;
+	if (!cmd->inherited)
+		rc = socket_listen(en->config->run.socket, &cmd->fd, e);
 	if (rc != 0) {
 		free(cmd);
 		return rc;
@@ -476,7 +508,9 @@ void command_destroy(struct command **cmdp)
 	*cmdp = NULL;
 	if (cmd == NULL)
 		return;
-	unlink(cmd->en->config->run.socket);
+	if (!cmd->inherited)
+		unlink(cmd->en->config->run.socket);
+	io_timer_cancel(cmd->en->io, &cmd->accept_again);
 	io_cancel(cmd->en->io, &cmd->accept_op);
 	for (struct client *c = cmd->clients; c != NULL; c = c->next)
 		client_close(c);

@@ -113,6 +113,71 @@ void domain_states_destroy(struct engine *en)
 	en->domain_room = 0;
 }
 
+/* Where the new config puts it; `anew`: MX hosts may lead elsewhere now. */
+static void domain_review(struct engine *en, uint32_t domain, bool anew)
+	RUNS_ON(role_queue)
+{
+	struct domain_state *st = domain_state(en, domain);
+	bool follows, did = st != NULL && st->follows;
+	uint32_t provider = first_provider(
+		en, queue_domain_name(en->queue, domain), &follows);
+
+	if (st == NULL)
+		return; /* there was no memory for it */
+	st->follows = follows;
+	st->anew = follows && did && anew;
+	if (st->anew) {
+		delivery_domain_forget(en->delivery, domain);
+		return;
+	}
+	if ((follows && did) ||
+	    provider == queue_domain_provider(en->queue, domain))
+		return;
+	st->watch = (struct site_watch){0};
+	domain_assign(en, domain, provider);
+	if (!follows)
+		return;
+	delivery_domain_forget(en->delivery, domain);
+	delivery_domain_ask(en->delivery, domain);
+}
+
+static void pace_review(struct engine *en, uint32_t domain) RUNS_ON(role_queue)
+{
+	release_domain_set(
+		en->release, domain, queue_domain_provider(en->queue, domain),
+		domain_pace(en->config, queue_domain_name(en->queue, domain)),
+		clock_monotonic_ns());
+}
+
+/* Domains that have, or had, a pace of their own. */
+static void paces_review(struct engine *en, const struct config *c)
+	RUNS_ON(role_queue)
+{
+	for (uint32_t i = 0; i < c->domain_count; i++) {
+		uint32_t d = queue_domain_find(en->queue, c->domains[i].name);
+
+		if (d != QUEUE_NONE)
+			pace_review(en, d);
+	}
+}
+
+void domains_review(struct engine *en, const struct config *before)
+{
+	uint32_t count = queue_domain_count(en->queue);
+	bool anew = sites_review(en, before);
+
+	for (uint32_t d = 0; d < count; d++) {
+		if (!queue_domain_is_via(en->queue, d))
+			domain_review(en, d, anew);
+		else if (before->domain_count + en->config->domain_count > 0)
+			pace_review(en, d); /* an operator's word stays */
+	}
+	paces_review(en, before);
+	paces_review(en, en->config);
+	/* what could not be reached may be reached now */
+	reach_again(en);
+}
+
 void domain_waiting(void *user, uint32_t domain, bool live, uint32_t waiting)
 {
 	struct engine *en = user;

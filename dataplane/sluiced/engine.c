@@ -15,6 +15,7 @@
 #include "intake/import.h"
 #include "sluice/assert.h"
 #include "sluice/clock.h"
+#include "sluice/config_change.h"
 #include "sluice/log.h"
 #include "sluiced/audit.h"
 #include "sluiced/engine_priv.h"
@@ -61,12 +62,11 @@ static bool op_head(void *user, uint32_t domain, bool live,
  * the pool is waited for by nobody. */
 static bool head_parked(struct engine *en, uint32_t provider, uint32_t source,
 			uint32_t domain, bool live, const struct queue_head *h)
+	RUNS_ON(role_queue)
 {
-	struct release_path_status st;
-
 	if (h->pinned_source == QUEUE_NONE || h->pinned_source == source ||
-	    release_path_status(en->release, provider, h->pinned_source, &st) !=
-		    0)
+	    !config_pool_has(en->config, provider_config(en, provider)->pool,
+			     h->pinned_source))
 		return false;
 	queue_park(en->queue, domain, live, h->pinned_source);
 	return true;
@@ -141,7 +141,8 @@ static void paths_note(struct engine *en, uint32_t provider, uint32_t source)
 	const struct config_pool *pool = &en->config->pools[c->pool];
 
 	if (source != RELEASE_NONE) {
-		stop_note(en, provider, source);
+		if (!en->config->sources[source].gone)
+			stop_note(en, provider, source);
 		return;
 	}
 	for (uint32_t i = 0; i < pool->source_count; i++)
@@ -224,7 +225,7 @@ static void engine_second(struct io_timer *t, uint64_t now_ns)
 /* The pure rooms: no I/O yet. */
 static int create_pure(struct engine *en, int *status, struct err *e)
 {
-	struct release_limits limits = {PROVIDERS_MAX, en->config->source_count,
+	struct release_limits limits = {PROVIDERS_MAX, CONFIG_SOURCES_MAX,
 					DOMAINS_MAX};
 	int rc;
 
@@ -298,8 +299,8 @@ static int create_import(struct engine *en, struct err *e)
 	return rc == 0 ? 0 : err_set(e, rc, "importer: %s", err_name(rc));
 }
 
-int engine_create(struct engine **out, const struct config *c, int *status,
-		  struct err *e)
+int engine_create(struct engine **out, const struct config *c,
+		  struct sockets *sockets, int *status, struct err *e)
 {
 	struct engine *en = calloc(1, sizeof(*en));
 	int rc;
@@ -312,7 +313,7 @@ int engine_create(struct engine **out, const struct config *c, int *status,
 	en->config = c;
 	en->hold_next = 1;
 	en->reroute_next = 1;
-	en->started_s = clock_realtime_s();
+	en->started_s = en->config_loaded_s = clock_realtime_s();
 	rc = create_pure(en, status, e);
 	if (rc == 0)
 		rc = create_io(en, e);
@@ -327,9 +328,9 @@ int engine_create(struct engine **out, const struct config *c, int *status,
 	if (rc == 0)
 		rc = publish_create(en, &en->publish, e);
 	if (rc == 0)
-		rc = listener_create(en, &en->listener, e);
+		rc = listener_create(en, sockets, &en->listener, e);
 	if (rc == 0)
-		rc = command_create(en, &en->command, e);
+		rc = command_create(en, sockets, &en->command, e);
 	if (rc != 0) {
 		if (e != NULL && e->text[0] == '\0')
 			err_set(e, rc, "cannot start: %s", err_name(rc));
@@ -390,6 +391,9 @@ void engine_destroy(struct engine **enp)
 	domain_states_destroy(en);
 	classify_scratch_destroy(&en->scratch);
 	classify_destroy(&en->rules);
+	config_destroy(&en->own);
+	json_decref(en->config_changes);
+	json_decref(en->config_restart);
 	en->magic = 0;
 	free(en);
 }
@@ -438,6 +442,7 @@ int engine_step(struct engine *en)
 	busy |= queue_review_step(en->queue, REVIEW_SLICE);
 	busy |= command_step(en->command);
 	audit_step(en->audit);
+	delivery_tidy(en->delivery);
 	import_step(en->import);
 	listener_step(en->listener);
 	rc = spool_step(en->spool);

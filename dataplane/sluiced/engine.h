@@ -15,16 +15,23 @@
 #include "sluice/role.h"
 
 struct engine;
+struct sockets;
 
 /* Opens ring, spool (recovers), queue, delivery, board and sockets. On error
  * `e` says what, where and what to do, and `*status` is a sysexits code. */
-int engine_create(struct engine **out, const struct config *c, int *status,
-		  struct err *e);
+/* `c` stays alive; sockets are taken from `sockets`. */
+int engine_create(struct engine **out, const struct config *c,
+		  struct sockets *sockets, int *status, struct err *e);
 void engine_destroy(struct engine **en);
 
 /* One turn: wait for events, release what is due, commit what was gathered,
  * publish. Returns 0, or -errno when the loop itself is broken. */
 int engine_step(struct engine *en)
+	RUNS_ON(role_queue, role_spool, role_worker, role_command);
+
+/* Reads the config file again and changes over to it, or says why not and goes
+ * on as before. Between two turns. */
+int engine_reload(struct engine *en, const char *actor, struct err *e)
 	RUNS_ON(role_queue, role_spool, role_worker, role_command);
 
 /* No new messages go out; engine_stopped() once those in flight are done and

@@ -84,14 +84,15 @@ struct text_fact {
 struct domain_state {
 	struct site_watch watch;
 	bool follows; /* its provider follows its MX hosts */
+	bool anew;    /* by the next answer, not after two TTLs */
 };
 
 struct late_outcome; /* outcomes.c */
 struct reach;        /* a domain that cannot be reached; reach.c */
 struct sites;        /* sites.c */
 struct settle_wait;
-struct stop;         /* a noted path; stops.c */
-struct block;        /* since when a path is blocked; blocks.c */
+struct stop;  /* a noted path; stops.c */
+struct block; /* since when a path is blocked; blocks.c */
 struct block_note;
 struct ask;
 struct reroute_note; /* reroutes.c */
@@ -107,6 +108,12 @@ struct import_result;
 struct engine {
 	uint32_t magic;
 	const struct config *config;
+	struct config *own;       /* the same, once there was a reload */
+	uint32_t config_loaded_s; /* when the present one was read */
+	uint32_t config_error_s;  /* when one was refused last; 0 = never */
+	struct err config_error;  /* why; "" once one was taken */
+	json_t *config_changes;   /* of the last reload, sentences */
+	json_t *config_restart;   /* keys that wait for a restart */
 	struct io *io;
 	struct storage storage;
 	struct spool *spool;
@@ -127,7 +134,7 @@ struct engine {
 	uint32_t provider_count OWNED_BY(role_queue);
 	uint32_t provider_room OWNED_BY(role_queue);
 	struct intern *provider_names OWNED_BY(role_queue);
-	/* configured domains: intern number -> config provider */
+	/* configured domains: intern number -> provider */
 	struct intern *fixed_domains;
 	uint32_t *fixed_provider;
 
@@ -176,6 +183,19 @@ struct engine {
 /* providers.c */
 int providers_create(struct engine *en, struct err *e);
 void providers_destroy(struct engine *en);
+/* The provider that has this name in a config from now on. */
+int provider_make(struct engine *en, const char *name, uint32_t *number)
+	RUNS_ON(role_queue);
+/* Which provider each configured domain belongs to, by number. */
+struct fixed_domains {
+	struct intern *names;
+	uint32_t *provider;
+};
+int fixed_domains_make(const struct engine *en, const struct config *c,
+		       struct fixed_domains *out) RUNS_ON(role_queue);
+/* Gives all providers the settings of the present config. */
+int providers_register(struct engine *en) RUNS_ON(role_queue);
+bool config_pool_has(const struct config *c, uint32_t pool, uint32_t source);
 /* The provider that the config names for the domain; QUEUE_NONE: none. */
 uint32_t provider_of_domain(const struct engine *en, const char *domain)
 	RUNS_ON(role_queue);
@@ -198,6 +218,10 @@ uint32_t domain_new(void *user, uint32_t domain, const char *name);
 void domain_waiting(void *user, uint32_t domain, bool live, uint32_t waiting);
 void engine_unroutable(void *user, uint32_t domain, bool permanent,
 		       const char *detail);
+/* After a change of the config: domains move, get other paces, are asked for
+ * anew. `before` is the old one. */
+void domains_review(struct engine *en, const struct config *before)
+	RUNS_ON(role_queue);
 void domains_to_delivery(struct engine *en) RUNS_ON(role_queue);
 /* NULL: there was no memory for it. */
 struct domain_state *domain_state(struct engine *en, uint32_t domain)
@@ -207,6 +231,11 @@ void domain_states_destroy(struct engine *en);
 
 /* sites.c: which provider, by MX hosts; notes come back at start */
 int sites_create(struct engine *en, struct err *e);
+/* The config has changed. True: what MX hosts lead to has. */
+bool sites_review(struct engine *en, const struct config *before)
+	RUNS_ON(role_queue);
+void domain_assign(struct engine *en, uint32_t domain, uint32_t provider)
+	RUNS_ON(role_queue);
 void sites_destroy(struct engine *en);
 void engine_routed(void *user, uint32_t domain, const char *const *hosts,
 		   uint32_t count, uint64_t ttl_ns);
@@ -220,6 +249,8 @@ void reach_no_connection(struct engine *en, uint32_t domain, const char *detail)
 	RUNS_ON(role_queue);
 void reach_no_family(struct engine *en, uint32_t provider, uint32_t domain)
 	RUNS_ON(role_queue);
+/* The config has changed. */
+void reach_again(struct engine *en) RUNS_ON(role_queue);
 /* A host of the domain has said something. */
 void reach_answered(struct engine *en, uint32_t domain) RUNS_ON(role_queue);
 void reach_second(struct engine *en, uint32_t now_s)
@@ -314,6 +345,9 @@ void blocks_second(struct engine *en, uint32_t now_s)
 int block_from_note(struct engine *en, const char *key, struct text value);
 /* Before and after deliveries are up. */
 void blocks_restore(struct engine *en) RUNS_ON(role_queue);
+/* The config has changed: it had `before` sources. */
+void blocks_review(struct engine *en, uint32_t before)
+	RUNS_ON(role_queue, role_spool);
 void blocks_restored(struct engine *en) RUNS_ON(role_queue, role_spool);
 void blocks_destroy(struct engine *en);
 /* reroutes.c: the way an operator wants, see docs/command-socket.md */
@@ -345,7 +379,9 @@ bool event_wanted(const struct engine *en);
 void event_emit(struct engine *en, json_t *event);
 
 /* command.c */
-int command_create(struct engine *en, struct command **out, struct err *e);
+struct sockets;
+int command_create(struct engine *en, struct sockets *sockets,
+		   struct command **out, struct err *e);
 void command_destroy(struct command **c);
 /* Runs slices of long commands; true while there is more to do at once. */
 bool command_step(struct command *c)

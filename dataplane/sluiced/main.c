@@ -18,9 +18,12 @@
 #include <unistd.h>
 
 #include "sluice/clock.h"
+#include "sluice/config_change.h"
 #include "sluice/log.h"
 #include "sluiced/engine.h"
 #include "sluiced/limits.h"
+#include "sluiced/service.h"
+#include "sluiced/sockets.h"
 
 static volatile sig_atomic_t stop_asked;
 static volatile sig_atomic_t reload_asked;
@@ -94,7 +97,10 @@ static int user_drop(const struct passwd *pw, struct err *e)
 	return 0;
 }
 
-static int surroundings_ready(const struct config *c, struct err *e)
+/* Ports below 1024 and the folders need root: they come before the change of
+ * user. */
+static int surroundings_ready(const struct config *c, struct sockets *sockets,
+			      struct err *e)
 {
 	const struct passwd *pw = NULL;
 	int rc = limits_raise(c->delivery.connections_total, e);
@@ -111,7 +117,11 @@ static int surroundings_ready(const struct config *c, struct err *e)
 				       "it (useradd --system %s)",
 				       c->run.user, c->run.user);
 	}
-	rc = dir_ready(c->run.dir, 0755, pw, e);
+	rc = sockets_inherit(sockets, e);
+	if (rc == 0)
+		rc = sockets_bind(sockets, c, e);
+	if (rc == 0)
+		rc = dir_ready(c->run.dir, 0755, pw, e);
 	if (rc == 0)
 		rc = dir_ready(c->spool.dir, 0700, pw, e);
 	if (rc == 0 && pw != NULL)
@@ -122,20 +132,24 @@ static int surroundings_ready(const struct config *c, struct err *e)
 static int run(struct engine *en)
 	RUNS_ON(role_queue, role_spool, role_worker, role_command)
 {
+	struct err e;
 	int rc = 0;
 
 	while (rc == 0 && !engine_stopped(en)) {
-		if (stop_asked)
+		if (stop_asked == 1) {
+			stop_asked = 2;
+			service_stopping();
 			engine_stop(en);
+		}
 		if (reload_asked) {
 			reload_asked = 0;
-			log_warn("reload", "SIGHUP: this version reads its "
-					   "config at start only; the old one "
-					   "stays");
+			/* The error is in the log and in `status`. */
+			(void)engine_reload(en, "SIGHUP", &e);
 		}
 		rc = engine_step(en);
 		if (rc == -EINTR)
 			rc = 0;
+		service_step(en, clock_monotonic_ns());
 	}
 	return rc;
 }
@@ -203,31 +217,44 @@ static int arguments_parse(int argc, char **argv, struct arguments *a)
 	return 0;
 }
 
+static void warn_unused(void *user, const char *sentence)
+{
+	(void)user;
+	log_warn("config", "%s", sentence);
+}
+
 /* From the config to a stopped engine; the exit status. */
 static int serve(const struct config *c)
 	RUNS_ON(role_queue, role_spool, role_worker, role_command)
 {
 	struct engine *en = NULL;
+	struct sockets sockets;
 	struct err e = {""};
 	int status = EX_OSERR;
-	int rc = surroundings_ready(c, &e);
+	int rc;
 
+	sockets_init(&sockets);
+	rc = surroundings_ready(c, &sockets, &e);
 	if (rc == 0)
-		rc = engine_create(&en, c, &status, &e);
+		rc = engine_create(&en, c, &sockets, &status, &e);
 	if (rc != 0) {
 		fprintf(stderr, "sluiced: %s\n", e.text);
 		return status;
 	}
-	if (c->workers > 1)
-		log_warn("workers",
-			 "workers: %u: this version does all work on one "
-			 "thread; the number is not used yet",
-			 c->workers);
+	sockets_close(&sockets);
+	config_unused(c, warn_unused, NULL);
 	log_info("started", "%s, socket %s", c->path, c->run.socket);
+	service_ready();
 	rc = run(en);
 	engine_destroy(&en);
 	log_info("stopped", "%s", rc == 0 ? "cleanly" : err_name(rc));
 	return rc == 0 ? 0 : EX_OSERR;
+}
+
+static void print_unused(void *user, const char *sentence)
+{
+	(void)user;
+	fprintf(stderr, "sluiced: warning: %s\n", sentence);
 }
 
 int main(int argc, char **argv)
@@ -245,6 +272,7 @@ int main(int argc, char **argv)
 		return EX_CONFIG;
 	}
 	if (a.check) {
+		config_unused(c, print_unused, NULL);
 		printf("%s: ok\n", a.config);
 	} else {
 		log_init("sluiced", c->log.level, c->log.format);

@@ -83,34 +83,74 @@ static int provider_register(struct engine *en, uint32_t number)
 	return rc_set;
 }
 
-static int fixed_domains_load(struct engine *en)
+int provider_make(struct engine *en, const char *name, uint32_t *number)
 {
-	const struct config *c = en->config;
-	uint32_t total = 0, n;
+	int rc;
+
+	*number = provider_find(en, name);
+	if (*number != QUEUE_NONE)
+		return 0;
+	rc = provider_add(en, name, 0, PROVIDER_DOMAIN, number);
+	return rc == 0 ? provider_register(en, *number) : rc;
+}
+
+int providers_register(struct engine *en)
+{
+	int rc = 0, rc_one;
+
+	for (uint32_t i = 0; i < en->provider_count; i++) {
+		rc_one = provider_register(en, i);
+		if (rc == 0)
+			rc = rc_one;
+	}
+	return rc;
+}
+
+int fixed_domains_make(const struct engine *en, const struct config *c,
+		       struct fixed_domains *out)
+{
+	struct fixed_domains f = {intern_create(), NULL};
+	uint32_t total = 0, n = 0;
 
 	for (uint32_t i = 0; i < c->provider_count; i++)
 		total += c->providers[i].domain_count;
-	en->fixed_provider = calloc(total + 1, sizeof(*en->fixed_provider));
-	if (en->fixed_provider == NULL)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < c->provider_count; i++) {
+	f.provider = calloc(total + 1, sizeof(*f.provider));
+	for (uint32_t i = 0; f.names && f.provider && i < c->provider_count;
+	     i++) {
 		const struct config_provider *p = &c->providers[i];
 
-		for (uint32_t d = 0; d < p->domain_count; d++) {
-			n = intern_add(en->fixed_domains, p->domains[d],
+		for (uint32_t d = 0; d < p->domain_count && n != INTERN_NONE;
+		     d++) {
+			n = intern_add(f.names, p->domains[d],
 				       strlen(p->domains[d]));
-			if (n == INTERN_NONE)
-				return -ENOMEM;
-			en->fixed_provider[n] = i;
+			if (n != INTERN_NONE)
+				f.provider[n] = provider_find(en, p->name);
 		}
 	}
+	if (f.names == NULL || f.provider == NULL || n == INTERN_NONE) {
+		intern_destroy(&f.names);
+		free(f.provider);
+		return -ENOMEM;
+	}
+	*out = f;
 	return 0;
+}
+
+bool config_pool_has(const struct config *c, uint32_t pool, uint32_t source)
+{
+	const struct config_pool *p = &c->pools[pool];
+
+	for (uint32_t i = 0; i < p->source_count; i++)
+		if (p->sources[i] == source)
+			return true;
+	return false;
 }
 
 int providers_create(struct engine *en, struct err *e)
 {
+	struct fixed_domains f = {NULL, NULL};
 	uint32_t number;
-	int rc;
+	int rc = 0;
 
 	role_assert(&role_queue);
 	en->unresolved = QUEUE_NONE;
@@ -118,10 +158,8 @@ int providers_create(struct engine *en, struct err *e)
 	if (rc != 0)
 		return rc;
 	en->provider_names = intern_create();
-	en->fixed_domains = intern_create();
-	if (en->provider_names == NULL || en->fixed_domains == NULL)
+	if (en->provider_names == NULL)
 		return err_set(e, -ENOMEM, "out of memory for providers");
-	rc = fixed_domains_load(en);
 	for (uint32_t i = 0; rc == 0 && i < en->config->provider_count; i++) {
 		rc = provider_add(en, en->config->providers[i].name, i,
 				  PROVIDER_CONFIGURED, &number);
@@ -131,9 +169,13 @@ int providers_create(struct engine *en, struct err *e)
 	if (rc == 0 && en->by_mx)
 		en->unresolved =
 			provider_named(en, UNRESOLVED, PROVIDER_UNRESOLVED);
+	if (rc == 0)
+		rc = fixed_domains_make(en, en->config, &f);
 	if (rc != 0)
 		return err_set(e, rc, "cannot set up providers: %s",
 			       err_name(rc));
+	en->fixed_domains = f.names;
+	en->fixed_provider = f.provider;
 	return 0;
 }
 
@@ -189,7 +231,7 @@ uint32_t provider_of_route(struct engine *en, const char *route)
 	for (uint32_t i = 0; i < c->provider_count; i++)
 		if (c->providers[i].route != NULL && i > 0 &&
 		    strcmp(c->providers[i].route, route) == 0)
-			return i;
+			return provider_find(en, c->providers[i].name);
 	snprintf(name, sizeof(name), "via %s", route);
 	n = intern_find(en->provider_names, name, strlen(name));
 	if (n == INTERN_NONE &&

@@ -15,6 +15,7 @@
 
 #include "sluice/assert.h"
 #include "sluice/clock.h"
+#include "sluice/config_change.h"
 #include "sluice/event.h"
 #include "sluice/log.h"
 #include "sluiced/engine_priv.h"
@@ -36,6 +37,7 @@ struct path_slot {
 
 struct provider_slot {
 	uint32_t slot;
+	uint32_t path_count;
 	struct path_slot *paths; /* by source; NULL until active */
 };
 
@@ -43,7 +45,8 @@ struct publish {
 	struct engine *en;
 	struct board *board;
 	uint64_t next_ns, beat_ns;
-	uint32_t *sources; /* slots */
+	uint32_t sources[CONFIG_SOURCES_MAX]; /* slots */
+	uint32_t source_count;
 	struct provider_slot *providers;
 	uint32_t provider_room;
 	uint64_t no_slot; /* providers or paths that found the table full */
@@ -59,27 +62,38 @@ static void address_of(const struct addr *a, uint8_t out[16], uint32_t *family)
 		memcpy(out, &a->in.sin_addr, 4);
 }
 
-static void sources_write(struct publish *p)
+static void source_write(struct publish *p, const struct config_source *s,
+			 uint32_t *slot)
 {
-	const struct config *c = p->en->config;
+	struct board_source_demand d = {.slot = {.in_use = 1}};
 	uint32_t family;
 
-	sluice_assert(p->sources != NULL);
-	for (uint32_t i = 0; i < c->source_count; i++) {
-		const struct config_source *s = &c->sources[i];
-		struct board_source_demand d = {.slot = {0, 0}};
+	if (*slot == BOARD_NONE &&
+	    board_slot_take(p->board, BOARD_SOURCES, slot) != 0) {
+		p->no_slot++;
+		*slot = BOARD_NONE;
+		return;
+	}
+	snprintf(d.name, sizeof(d.name), "%s", s->name);
+	address_of(&s->public_address, d.public_address, &family);
+	address_of(&s->address, d.address, &d.family);
+	board_source_write(p->board, *slot, &d);
+}
 
-		p->sources[i] = BOARD_NONE;
-		if (board_slot_take(p->board, BOARD_SOURCES, &p->sources[i]) !=
-		    0) {
-			p->no_slot++;
-			continue;
+void publish_sources(struct publish *p)
+{
+	const struct config *c = p->en->config;
+
+	sluice_assert(c->source_count <= CONFIG_SOURCES_MAX);
+	while (p->source_count < c->source_count)
+		p->sources[p->source_count++] = BOARD_NONE;
+	for (uint32_t i = 0; i < c->source_count; i++) {
+		if (!c->sources[i].gone) {
+			source_write(p, &c->sources[i], &p->sources[i]);
+		} else if (p->sources[i] != BOARD_NONE) {
+			board_slot_free(p->board, BOARD_SOURCES, p->sources[i]);
+			p->sources[i] = BOARD_NONE;
 		}
-		d.slot.in_use = 1;
-		snprintf(d.name, sizeof(d.name), "%s", s->name);
-		address_of(&s->public_address, d.public_address, &family);
-		address_of(&s->address, d.address, &d.family);
-		board_source_write(p->board, p->sources[i], &d);
 	}
 }
 
@@ -92,15 +106,12 @@ int publish_create(struct engine *en, struct publish **out, struct err *e)
 	if (p == NULL)
 		return err_set(e, -ENOMEM, "out of memory");
 	p->en = en;
-	p->sources = calloc(en->config->source_count + 1, sizeof(uint32_t));
-	rc = p->sources == NULL ? err_set(e, -ENOMEM, "out of memory")
-				: board_open(&p->board, &o, e);
+	rc = board_open(&p->board, &o, e);
 	if (rc != 0) {
-		free(p->sources);
 		free(p);
 		return rc;
 	}
-	sources_write(p);
+	publish_sources(p);
 	*out = p;
 	return 0;
 }
@@ -115,7 +126,6 @@ void publish_destroy(struct publish **pp)
 	for (uint32_t i = 0; i < p->provider_room; i++)
 		free(p->providers[i].paths);
 	free(p->providers);
-	free(p->sources);
 	board_close(&p->board);
 	free(p);
 }
@@ -133,7 +143,7 @@ static int providers_grow(struct publish *p, uint32_t count)
 	if (ps == NULL)
 		return -ENOMEM;
 	for (uint32_t i = p->provider_room; i < room; i++)
-		ps[i] = (struct provider_slot){BOARD_NONE, NULL};
+		ps[i] = (struct provider_slot){BOARD_NONE, 0, NULL};
 	p->providers = ps;
 	p->provider_room = room;
 	return 0;
@@ -148,12 +158,16 @@ static struct provider_slot *provider_slot(struct publish *p, uint32_t n)
 	if (providers_grow(p, n + 1) != 0)
 		return NULL;
 	ps = &p->providers[n];
-	if (ps->paths == NULL) {
-		ps->paths = calloc(sources, sizeof(*ps->paths));
-		if (ps->paths == NULL)
+	if (ps->path_count < sources) {
+		struct path_slot *paths =
+			realloc(ps->paths, sources * sizeof(*paths));
+
+		if (paths == NULL)
 			return NULL;
-		for (uint32_t i = 0; i < sources; i++)
-			ps->paths[i].slot = BOARD_NONE;
+		ps->paths = paths;
+		for (uint32_t i = ps->path_count; i < sources; i++)
+			paths[i] = (struct path_slot){.slot = BOARD_NONE};
+		ps->path_count = sources;
 	}
 	return ps;
 }
@@ -227,10 +241,11 @@ static void path_free(struct publish *p, struct path_slot *s)
 /* It has nothing left: a backlog of many domains leaves no memory behind. */
 static void provider_free(struct publish *p, struct provider_slot *ps)
 {
-	for (uint32_t i = 0; i < p->en->config->source_count; i++)
+	for (uint32_t i = 0; i < ps->path_count; i++)
 		path_free(p, &ps->paths[i]);
 	free(ps->paths);
 	ps->paths = NULL;
+	ps->path_count = 0;
 	if (ps->slot != BOARD_NONE)
 		board_slot_free(p->board, BOARD_PROVIDERS, ps->slot);
 	ps->slot = BOARD_NONE;

@@ -22,6 +22,8 @@ struct delivery_result;
 
 int publish_create(struct engine *en, struct publish **out, struct err *e);
 void publish_destroy(struct publish **p);
+/* The sources of the present config, at their numbers. */
+void publish_sources(struct publish *p);
 void publish_step(struct publish *p, uint64_t now_ns) RUNS_ON(role_queue);
 
 /* A refusal; `id` 0 before any message. */

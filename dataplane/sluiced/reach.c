@@ -160,8 +160,7 @@ static void domain_failed(struct engine *en, uint32_t domain, bool at_once,
 static bool shares_route(const struct engine *en, uint32_t provider)
 	RUNS_ON(role_queue)
 {
-	return provider < en->config->provider_count &&
-	       en->config->providers[provider].route != NULL;
+	return provider_config(en, provider)->route != NULL;
 }
 
 void reach_failed(struct engine *en, uint32_t domain, bool at_once,
@@ -201,6 +200,13 @@ void reach_answered(struct engine *en, uint32_t domain)
 		if (queue_domain_provider(en->queue, en->reach[i].domain) ==
 		    provider)
 			reach_remove(en, &en->reach[i]);
+}
+
+/* What stood in the way may be gone: all are tried in the next second. */
+void reach_again(struct engine *en)
+{
+	for (uint32_t i = 0; i < en->reach_count; i++)
+		en->reach[i].until_s = 0;
 }
 
 /* The connection was refused while others of the domain work: too many of

@@ -40,12 +40,15 @@ static bool some_patterns(const struct config *c)
 	return false;
 }
 
+static bool by_mx(const struct config *c)
+{
+	return c->providers[0].route == NULL &&
+	       (c->providers[0].by == BY_MX || some_patterns(c));
+}
+
 int sites_create(struct engine *en, struct err *e)
 {
-	const struct config *c = en->config;
-
-	en->by_mx = c->providers[0].route == NULL &&
-		    (c->providers[0].by == BY_MX || some_patterns(c));
+	en->by_mx = by_mx(en->config);
 	en->sites = calloc(1, sizeof(*en->sites));
 	if (en->sites == NULL)
 		return err_set(e, -ENOMEM, "out of memory for MX sites");
@@ -81,6 +84,7 @@ void sites_destroy(struct engine *en)
 /* The configured provider with a pattern for one of the hosts; 0 = none. */
 static uint32_t provider_by_pattern(const struct engine *en,
 				    const char *const *hosts, uint32_t count)
+	RUNS_ON(role_queue)
 {
 	const struct config *c = en->config;
 
@@ -89,7 +93,8 @@ static uint32_t provider_by_pattern(const struct engine *en,
 			for (uint32_t h = 0; h < count; h++)
 				if (domain_match(c->providers[p].mx[i],
 						 hosts[h]))
-					return p;
+					return provider_find(
+						en, c->providers[p].name);
 	return 0;
 }
 
@@ -109,8 +114,7 @@ static uint32_t provider_by_hosts(struct engine *en, const char *domain,
 }
 
 /* Mail in flight is finished and counted where it began. */
-static void domain_assign(struct engine *en, uint32_t domain, uint32_t provider)
-	RUNS_ON(role_queue)
+void domain_assign(struct engine *en, uint32_t domain, uint32_t provider)
 {
 	const char *name = queue_domain_name(en->queue, domain);
 
@@ -162,7 +166,9 @@ void engine_routed(void *user, uint32_t domain, const char *const *hosts,
 	if (!st->follows || count == 0)
 		return;
 	told = provider_by_hosts(en, name, hosts, count);
-	if (present != en->unresolved &&
+	if (st->anew && told == present)
+		st->anew = false;
+	if (present != en->unresolved && !st->anew &&
 	    !site_watch_step(&st->watch, present, told, ttl_ns,
 			     io_now_ns(en->io)))
 		return;
@@ -171,8 +177,44 @@ void engine_routed(void *user, uint32_t domain, const char *const *hosts,
 			 name, en->providers[present].name,
 			 en->providers[told].name, hosts[0]);
 	st->watch = (struct site_watch){0};
+	st->anew = false;
 	domain_assign(en, domain, told);
 	site_note(en, name, hosts, count);
+}
+
+static const struct config_provider *same_name(const struct config *c,
+					       const char *name)
+{
+	for (uint32_t i = 0; i < c->provider_count; i++)
+		if (strcmp(c->providers[i].name, name) == 0)
+			return &c->providers[i];
+	return NULL;
+}
+
+static bool patterns_known(const struct config *a, const struct config *b)
+{
+	for (uint32_t i = 0; i < a->provider_count; i++) {
+		const struct config_provider *p = &a->providers[i];
+		const struct config_provider *q = same_name(b, p->name);
+
+		if (p->mx_count != (q != NULL ? q->mx_count : 0))
+			return false;
+		for (uint32_t m = 0; m < p->mx_count; m++)
+			if (strcmp(p->mx[m], q->mx[m]) != 0)
+				return false;
+	}
+	return true;
+}
+
+bool sites_review(struct engine *en, const struct config *before)
+{
+	en->by_mx = by_mx(en->config);
+	if (en->by_mx && en->unresolved == QUEUE_NONE)
+		en->unresolved =
+			provider_named(en, UNRESOLVED, PROVIDER_UNRESOLVED);
+	return before->providers[0].by != en->config->providers[0].by ||
+	       !patterns_known(before, en->config) ||
+	       !patterns_known(en->config, before);
 }
 
 int site_from_note(struct engine *en, const char *key, struct text value)

@@ -36,6 +36,7 @@ static const struct verb verbs[] = {
 	{"shape", verb_shape, " selection senders limit "},
 	{"audit", verb_audit, ""},
 	{"trace", verb_trace, " id "},
+	{"reload", verb_reload, ""},
 	{"recovered", verb_recovered, ""},
 	{"tail", verb_tail, ""},
 	{"import", verb_import, " kind copy normalise reason "},

@@ -255,6 +255,22 @@ static double total_eta(const json_t *providers)
 	return eta;
 }
 
+/* When the config was read, why a later one was refused, what of it waits. */
+static void config_json(const struct engine *en, json_t *j)
+{
+	json_object_set_new(j, "config", json_text(en->config->path));
+	json_object_set_new(j, "config_loaded",
+			    json_integer(en->config_loaded_s));
+	if (en->config_error_s != 0)
+		json_object_set_new(j, "config_error",
+				    json_pack("{s:o,s:I}", "text",
+					      json_text(en->config_error.text),
+					      "time",
+					      (json_int_t)en->config_error_s));
+	if (json_array_size(en->config_restart) > 0)
+		json_object_set(j, "config_restart", en->config_restart);
+}
+
 void verb_status(struct client *c, json_t *request)
 {
 	struct engine *en = client_engine(c);
@@ -271,13 +287,14 @@ void verb_status(struct client *c, json_t *request)
 			json_array_append_new(providers, p);
 	}
 	queue_counts(en->queue, &q);
-	j = json_pack("{s:s,s:o,s:o,s:o,s:s,s:I,s:i,s:I,s:I}", "schema",
+	j = json_pack("{s:s,s:o,s:o,s:o,s:I,s:i,s:I,s:I}", "schema",
 		      "sluice.status.1", "totals", counts_json(&q), "holds",
-		      holds_json(en), "spool", spool_json(en), "config",
-		      en->config->path, "since", (json_int_t)en->started_s,
-		      "doubts", (int)queue_doubt_count(en->queue),
-		      "provider_count", (json_int_t)used, "hold_count",
+		      holds_json(en), "spool", spool_json(en), "since",
+		      (json_int_t)en->started_s, "doubts",
+		      (int)queue_doubt_count(en->queue), "provider_count",
+		      (json_int_t)used, "hold_count",
 		      (json_int_t)queue_hold_count(en->queue));
+	config_json(en, j);
 	json_set_real(j, "rate_per_s", engine_rate(en));
 	json_set_real(j, "eta_s", total_eta(providers));
 	json_object_set_new(j, "providers", providers);

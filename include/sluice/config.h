@@ -11,6 +11,7 @@
 #define SLUICE_CONFIG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "sluice/addr.h"
@@ -49,6 +50,7 @@ struct config_source {
 	struct addr address;        /* port 0 */
 	struct addr public_address; /* = address unless NAT hides it */
 	char *helo;
+	bool gone; /* removed by a reload; keeps its number */
 };
 
 struct config_pool {
@@ -90,9 +92,11 @@ struct config_zone {
 	char **servers; /* "addr[:port]" */
 	uint32_t server_count;
 };
+struct config_node;
 
 struct config {
 	char *path;
+	const struct config_node *tree; /* as written; config_change.h */
 	struct {
 		char *dir;
 		uint64_t min_free_bytes;
@@ -150,6 +154,10 @@ int config_load(const char *path, struct config **out, struct err *e);
 int config_parse(const char *text, const char *name, struct config **out,
 		 struct err *e);
 void config_destroy(struct config **c);
+/* Where the command socket is, also when something else in the file is wrong:
+ * a running sluiced goes on with the old one. Writes at most `room` bytes.
+ * -ENOENT, -EINVAL (no YAML, too long) with `e`. */
+int config_socket(const char *path, char *socket, size_t room, struct err *e);
 
 /* "HOST" or "HOST:PORT", as `route` of a provider. */
 bool config_route_valid(const char *text);

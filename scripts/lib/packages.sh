@@ -5,7 +5,7 @@
 
 build_packages=(build-essential meson ninja-build pkg-config python3
   liburing-dev libck-dev libevent-dev nettle-dev libjemalloc-dev libcmocka-dev libunbound-dev
-  libfyaml-dev libjansson-dev libpcre2-dev libxxhash-dev libidn2-dev libpsl-dev)
+  libfyaml-dev libjansson-dev libpcre2-dev libxxhash-dev libidn2-dev libpsl-dev libsystemd-dev)
 run_packages=(postfix knot python3-xxhash iproute2)
 test_packages=(clang clang-tidy clang-format cppcheck libclang-rt-14-dev
   swaks libidn12 libgnutls-dane0 libnsl2 libdb5.3 libpam0g)

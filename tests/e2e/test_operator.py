@@ -2,8 +2,6 @@
 """What an operator does and sees: holds, lists, errors, stops, full disks."""
 
 import json
-import os
-import signal
 import subprocess
 
 from harness import (Skip, Sluiced, all_arrived, backlog, case, check,
@@ -162,16 +160,6 @@ def a_clean_stop_in_mid_drain_leaves_no_doubt(rig):
         check(s.status()["totals"]["recipients"] > 0, "it is over already")
     drained(s)
     all_arrived(sink.finish())
-
-
-@case
-def sighup_changes_nothing_and_ends_nothing(rig):
-    """Catches a daemon that dies of a log rotation's SIGHUP in mid-drain."""
-    s, _ = started(rig)
-    s.process.child.send_signal(signal.SIGHUP)
-    wait_for("word of it", 10, lambda: "SIGHUP" in s.process.tail())
-    check(s.process.alive(), "sluiced has ended")
-    equal(s.status()["totals"]["messages"], 0, "it still answers")
 
 
 @case
