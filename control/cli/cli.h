@@ -13,6 +13,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "sluice/err.h"
 
@@ -85,6 +86,9 @@ const char *json_str(const json_t *j, const char *key); /* "" if not there */
 void print_json(const char *schema, json_t *j);
 /* For a terminal: control characters become '?'. */
 void print_safe(const char *s, size_t max);
+void print_safe_to(FILE *f, const char *s, size_t max);
+/* Says how many messages a selection could not be asked about. */
+void unreadable_warn(const json_t *done);
 
 /* verbs_act.c: what the verbs that act share. 0, or a sysexits code, said. */
 int act_reason_missing(const struct cli *cli);

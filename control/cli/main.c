@@ -11,6 +11,7 @@
 
 #include "cli.h"
 #include "sluice/config.h"
+#include "sluice/nearest.h"
 
 const struct cli_verb cli_verbs[] = {
 	{"status", verb_status, false, "[--json]",
@@ -77,47 +78,16 @@ static void usage_all(FILE *f)
 	      f);
 }
 
-/* How far apart two words are: one edit counts one. */
-static unsigned word_distance(const char *a, const char *b)
-{
-	unsigned row[32], n = (unsigned)strlen(b);
-
-	if (n >= 31 || strlen(a) >= 31)
-		return 99;
-	for (unsigned j = 0; j <= n; j++)
-		row[j] = j;
-	for (unsigned i = 1; a[i - 1] != '\0'; i++) {
-		unsigned diagonal = row[0];
-
-		row[0] = i;
-		for (unsigned j = 1; j <= n; j++) {
-			unsigned best = diagonal + (a[i - 1] != b[j - 1]);
-
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			diagonal = row[j];
-			row[j] = best;
-		}
-	}
-	return row[n];
-}
-
 static const struct cli_verb *verb_named(const char *name)
 {
 	const struct cli_verb *nearest = NULL;
-	unsigned least = 4;
+	unsigned least = 0;
 
 	for (const struct cli_verb *v = cli_verbs; v->name != NULL; v++) {
-		unsigned d = word_distance(name, v->name);
-
-		if (d == 0)
+		if (strcmp(name, v->name) == 0)
 			return v;
-		if (d < least) {
-			least = d;
+		if (text_nearer(name, v->name, &least))
 			nearest = v;
-		}
 	}
 	fprintf(stderr, "sluice: unknown verb '%s'", name);
 	if (nearest != NULL)

@@ -105,11 +105,28 @@ void print_json(const char *schema, json_t *j)
 	free(text);
 }
 
-void print_safe(const char *s, size_t max)
+void print_safe_to(FILE *f, const char *s, size_t max)
 {
 	for (size_t i = 0; i < max && s[i] != '\0'; i++) {
 		unsigned char c = (unsigned char)s[i];
 
-		putchar(c < 0x20 || c == 0x7f ? (c == '\n' ? ' ' : '?') : c);
+		putc(c < 0x20 || c == 0x7f ? (c == '\n' ? ' ' : '?') : c, f);
 	}
+}
+
+void print_safe(const char *s, size_t max)
+{
+	print_safe_to(stdout, s, max);
+}
+
+void unreadable_warn(const json_t *done)
+{
+	json_int_t n = json_int(done, "unreadable");
+
+	if (n > 0)
+		fprintf(stderr,
+			"sluice: warning: the records of %lld messages are "
+			"damaged: whether they belong to the selection cannot "
+			"be told, they were passed over\n",
+			(long long)n);
 }

@@ -21,6 +21,20 @@ int act_reason_missing(const struct cli *cli)
 	return EX_USAGE;
 }
 
+static void warnings_print(const json_t *done)
+{
+	const json_t *w;
+	size_t i;
+
+	json_array_foreach(json_object_get(done, "warnings"), i, w)
+	{
+		fputs("sluice: warning: ", stderr);
+		print_safe_to(stderr, json_string_value(w), 700);
+		fputc('\n', stderr);
+	}
+	unreadable_warn(done);
+}
+
 json_t *act_request(struct cli *cli, const char *verb)
 {
 	json_t *r = json_pack("{s:s,s:s,s:b}", "verb", verb, "reason",
@@ -53,6 +67,7 @@ int verb_hold(struct cli *cli)
 				    &done);
 	if (rc != 0)
 		return rc;
+	warnings_print(done);
 	text_count((uint64_t)json_int(done, "messages"), m);
 	text_count((uint64_t)json_int(done, "recipients"), r);
 	if (cli->json)
@@ -74,8 +89,24 @@ static void still_held_print(const json_t *done)
 
 	json_array_foreach(json_object_get(done, "still_held_by"), i, h)
 		printf("  still kept back: hold %lld (%s: %s)\n",
-		       (long long)json_int(h, "hold"), json_str(h, "selection"),
+		       (long long)json_int(h, "hold"), json_str(h, "text"),
 		       json_str(h, "reason"));
+}
+
+/* A selection that equals a hold takes it away: said by name, because who
+ * releases may not be who holds. */
+static void lifted_print(const struct cli *cli, const json_t *done)
+{
+	const json_t *h = json_object_get(done, "hold");
+
+	if (json_int(done, "hold_lifted") == 0)
+		return;
+	printf("hold %lld (%s: ", (long long)json_int(done, "hold_lifted"),
+	       json_str(h, "text"));
+	print_safe(json_str(h, "reason"), 200);
+	printf(") %s%s\n",
+	       cli->hold_number == 0 ? "has this very selection and " : "",
+	       cli->dry_run ? "would be lifted" : "is lifted");
 }
 
 int verb_release(struct cli *cli)
@@ -95,15 +126,13 @@ int verb_release(struct cli *cli)
 				    NULL, &done);
 	if (rc != 0)
 		return rc;
+	warnings_print(done);
 	text_count((uint64_t)json_int(done, "messages"), m);
 	text_count((uint64_t)json_int(done, "recipients"), r);
 	if (cli->json) {
 		print_json("sluice.release.1", done);
 	} else {
-		if (json_int(done, "hold_lifted") > 0)
-			printf(cli->dry_run ? "would lift hold %lld\n"
-					    : "hold %lld is lifted\n",
-			       (long long)json_int(done, "hold_lifted"));
+		lifted_print(cli, done);
 		if (cli->hold_number == 0)
 			printf("%s %s recipients of %s messages\n",
 			       cli->dry_run ? "would release" : "released", r,

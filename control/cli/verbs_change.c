@@ -106,6 +106,7 @@ void act_totals_print(const struct cli *cli, const char *would, const char *did,
 	       r, m);
 	left_print(cli, done);
 	gave_up_print(done);
+	unreadable_warn(done);
 }
 
 struct change {

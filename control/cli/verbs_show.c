@@ -273,6 +273,7 @@ int verb_list(struct cli *cli)
 		json_object_set_new(req, "limit",
 				    json_integer((json_int_t)cli->limit));
 	rc = connection_ask(cli, req, each_listed, NULL, &done);
+	unreadable_warn(done);
 	if (rc == 0 && !cli->json)
 		fprintf(stderr, "%lld recipients%s\n",
 			(long long)json_int(done, "count"),
@@ -289,6 +290,7 @@ int verb_count(struct cli *cli)
 	int rc = connection_ask(cli, selection_request(cli, "count"), NULL,
 				NULL, &done);
 
+	unreadable_warn(done);
 	if (rc == 0 && cli->json)
 		print_json("sluice.count.1", done);
 	else if (rc == 0)

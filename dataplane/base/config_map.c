@@ -12,8 +12,8 @@
 
 #include "config_priv.h"
 #include "sluice/assert.h"
+#include "sluice/nearest.h"
 
-#define WORD_MAX  40 /* longer ones get no suggestion */
 #define WORDS_MAX 40
 
 __attribute__((format(printf, 4, 0))) static int
@@ -99,54 +99,6 @@ const struct config_node *config_node_find(const struct config_node *map,
 	return NULL;
 }
 
-static unsigned least3(unsigned a, unsigned b, unsigned c)
-{
-	unsigned ab = a < b ? a : b;
-	return ab < c ? ab : c;
-}
-
-/* Edits from `a` to `b`: insert, delete, replace, swap of neighbours. */
-static unsigned edit_distance(const char *a, const char *b)
-{
-	size_t a_len = strlen(a);
-	size_t b_len = strlen(b);
-	unsigned row[WORD_MAX + 1][WORD_MAX + 1];
-	if (a_len > WORD_MAX || b_len > WORD_MAX)
-		return WORD_MAX;
-	for (size_t i = 0; i <= a_len; i++)
-		row[i][0] = (unsigned)i;
-	for (size_t j = 0; j <= b_len; j++)
-		row[0][j] = (unsigned)j;
-	for (size_t i = 1; i <= a_len; i++) {
-		for (size_t j = 1; j <= b_len; j++) {
-			unsigned other = a[i - 1] != b[j - 1];
-			unsigned d =
-				least3(row[i - 1][j] + 1, row[i][j - 1] + 1,
-				       row[i - 1][j - 1] + other);
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] &&
-			    a[i - 2] == b[j - 1] && row[i - 2][j - 2] + 1 < d)
-				d = row[i - 2][j - 2] + 1;
-			row[i][j] = d;
-		}
-	}
-	return row[a_len][b_len];
-}
-
-const char *config_nearest(const char *text, const char *const *names)
-{
-	const char *nearest = NULL;
-	/* more than a third of it wrong is another word */
-	unsigned least = (unsigned)strlen(text) / 3 + 2;
-	for (; *names != NULL; names++) {
-		unsigned d = edit_distance(text, *names);
-		if (d < least && d < strlen(*names)) {
-			least = d;
-			nearest = *names;
-		}
-	}
-	return nearest;
-}
-
 static int unknown_key(struct config_reader *r, const struct config_node *n,
 		       const struct config_key *keys, const char *what)
 {
@@ -162,7 +114,7 @@ static int unknown_key(struct config_reader *r, const struct config_node *n,
 			len += (size_t)add;
 	}
 	names[count] = NULL;
-	const char *near = config_nearest(n->key, names);
+	const char *near = text_nearest(n->key, names);
 	if (near != NULL)
 		return config_fail_key(r, n,
 				       "unknown key '%s' in %s; did you "

@@ -10,6 +10,7 @@
 
 #include "config_priv.h"
 #include "sluice/domain.h"
+#include "sluice/nearest.h"
 
 #define POOL_DEFAULT "default"
 
@@ -22,7 +23,7 @@ static int source_unknown(struct config_reader *r, const struct config_node *n)
 		return config_out_of_memory(r);
 	for (uint32_t i = 0; i < c->source_count; i++)
 		names[i] = c->sources[i].name;
-	const char *near = config_nearest(n->text, names);
+	const char *near = text_nearest(n->text, names);
 	if (near != NULL)
 		return config_fail(r, n,
 				   "unknown source '%s'; did you mean "

@@ -88,8 +88,6 @@ int config_want(struct config_reader *r, const struct config_node *n,
 		enum config_node_type type);
 const struct config_node *config_node_find(const struct config_node *map,
 					   const char *key);
-/* The nearest of `names` (NULL-terminated) to `text`, or NULL. */
-const char *config_nearest(const char *text, const char *const *names);
 
 /* ---- values; `to` is what the comment says. NULL = check only. */
 int config_read_text(struct config_reader *r, const struct config_node *n,

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "config_priv.h"
+#include "sluice/nearest.h"
 
 static int scalar(struct config_reader *r, const struct config_node *n,
 		  const char *what)
@@ -207,7 +208,7 @@ int config_read_word(struct config_reader *r, const struct config_node *n,
 			return 0;
 		}
 	}
-	const char *near = config_nearest(n->text, words);
+	const char *near = text_nearest(n->text, words);
 	if (near != NULL)
 		return config_fail(r, n,
 				   "'%s' is not known here; did you mean "

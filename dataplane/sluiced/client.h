@@ -15,6 +15,8 @@
 #include <sys/types.h>
 
 #include "sluice/err.h"
+#include "sluice/role.h"
+#include "sluice/selection.h"
 
 #define CLIENT_FDS_MAX      64
 #define CLIENT_PACKET_BYTES 65536
@@ -80,6 +82,14 @@ bool json_list_add(json_t *list, json_t *item, size_t *bytes);
 void reply_add(const struct engine *en, json_t *j, uint32_t tag);
 /* `reason` of a request; answers with an error when it is missing. */
 const char *request_reason(struct client *c, json_t *request);
+
+/* verbs_status.c: a row of `providers`; NULL = never used. */
+json_t *provider_json(const struct engine *en, uint32_t n) RUNS_ON(role_queue);
+/* holds.c: the standing holds, as many as fit beside others in a packet. */
+json_t *holds_json(const struct engine *en);
+/* Names in a selection that nothing here has, each as a sentence. */
+json_t *names_unknown(const struct engine *en, const struct selection *s)
+	RUNS_ON(role_queue);
 
 /* verbs_*.c */
 void verb_status(struct client *c, json_t *request);

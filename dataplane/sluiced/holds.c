@@ -14,8 +14,13 @@
 
 #include "sluice/assert.h"
 #include "sluice/clock.h"
+#include "sluice/intern.h"
 #include "sluice/log.h"
+#include "sluice/nearest.h"
+#include "sluiced/client.h"
 #include "sluiced/engine_priv.h"
+
+#define NAMES_MAX 20000u /* more are not searched for a near one */
 
 static void hold_key(uint32_t number, char key[32])
 {
@@ -139,4 +144,104 @@ int hold_from_note(struct engine *en, const char *key, struct text value)
 	rc = hold_restore(en, number, j);
 	json_decref(j);
 	return rc;
+}
+
+json_t *holds_json(const struct engine *en)
+{
+	json_t *list = json_array();
+	size_t bytes = 0;
+
+	for (uint32_t i = 0; i < queue_hold_count(en->queue); i++) {
+		const struct queue_hold *h = queue_hold_at(en->queue, i);
+		char text[256];
+
+		selection_format(h->selection, text, sizeof(text));
+		if (!json_list_add(list,
+				   json_pack("{s:i,s:o,s:o,s:s,s:I}", "hold",
+					     (int)h->number, "text",
+					     json_text(text), "selection",
+					     selection_to_json(h->selection),
+					     "reason", h->reason, "since",
+					     (json_int_t)h->since_s),
+				   &bytes))
+			break;
+	}
+	return list;
+}
+
+/* ---- a hold on a name that nobody has holds nothing: a typo, mostly */
+
+static void name_unknown(json_t *list, const char *what, const char *name,
+			 const char *near)
+{
+	char text[700];
+
+	if (near != NULL)
+		snprintf(text, sizeof(text),
+			 "no %s '%s' is known; did you mean '%s'?", what, name,
+			 near);
+	else
+		snprintf(text, sizeof(text), "no %s '%s' is known", what, name);
+	json_array_append_new(list, json_text(text));
+}
+
+static void provider_unknown(const struct engine *en, json_t *list,
+			     const char *name) RUNS_ON(role_queue)
+{
+	const char *near = NULL;
+	unsigned least = 0;
+
+	if (provider_find(en, name) != QUEUE_NONE)
+		return;
+	for (uint32_t i = 0; i < en->provider_count && i < NAMES_MAX; i++)
+		if (text_nearer(name, en->providers[i].name, &least))
+			near = en->providers[i].name;
+	name_unknown(list, "provider", name, near);
+}
+
+static void source_unknown(const struct engine *en, json_t *list,
+			   const char *name)
+{
+	const char *near = NULL;
+	unsigned least = 0;
+
+	for (uint32_t i = 0; i < en->config->source_count; i++) {
+		const char *known = en->config->sources[i].name;
+
+		if (strcmp(known, name) == 0)
+			return;
+		if (text_nearer(name, known, &least))
+			near = known;
+	}
+	name_unknown(list, "source", name, near);
+}
+
+static void domain_unknown(const struct engine *en, json_t *list,
+			   const char *name) RUNS_ON(role_queue)
+{
+	uint32_t count = queue_domain_count(en->queue);
+	const char *near = NULL;
+	unsigned least = 0;
+
+	if (strchr(name, '*') != NULL ||
+	    queue_domain_find(en->queue, name) != QUEUE_NONE ||
+	    intern_find(en->fixed_domains, name, strlen(name)) != INTERN_NONE)
+		return;
+	for (uint32_t d = 0; d < count && d < NAMES_MAX; d++)
+		if (text_nearer(name, queue_domain_name(en->queue, d), &least))
+			near = queue_domain_name(en->queue, d);
+	name_unknown(list, "mail for domain", name, near);
+}
+
+json_t *names_unknown(const struct engine *en, const struct selection *s)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < s->providers.count; i++)
+		provider_unknown(en, list, s->providers.items[i]);
+	for (uint32_t i = 0; i < s->domains.count; i++)
+		domain_unknown(en, list, s->domains.items[i]);
+	for (uint32_t i = 0; i < s->sources.count; i++)
+		source_unknown(en, list, s->sources.items[i]);
+	return list;
 }

@@ -29,6 +29,7 @@ struct select_task {
 	bool (*finish)(struct select_task *t);
 	json_t *answer;
 	json_t *line; /* of the audit; NULL: nothing acts here */
+	json_t *told; /* hold: warnings; release: the hold that goes with it */
 	const char *verb;
 	char *reason;
 	uint64_t messages, recipients, last_id; /* what was counted */

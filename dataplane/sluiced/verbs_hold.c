@@ -21,6 +21,8 @@ static bool hold_finish(struct select_task *t)
 	json_t *j = select_totals(t);
 
 	json_object_set_new(j, "hold", json_integer(t->hold));
+	if (json_array_size(t->told) > 0)
+		json_object_set(j, "warnings", t->told);
 	t->answer = j;
 	return true;
 }
@@ -90,7 +92,9 @@ void verb_hold(struct client *c, json_t *request)
 			     "cannot be held yet; hold by sender or domain");
 		return;
 	}
+	role_assert(&role_queue);
 	t->dry_run = json_is_true(json_object_get(request, "dry_run"));
+	t->told = names_unknown(t->en, s);
 	t->begin = hold_begin;
 	t->each = hold_entry;
 	t->finish = hold_finish;
@@ -118,27 +122,6 @@ static void release_entry(struct select_task *t, const struct walker_entry *e)
 		select_count(t, e->index.id);
 	if (custody && !t->dry_run)
 		select_collect(t, e);
-}
-
-static json_t *holds_left(const struct engine *en)
-{
-	json_t *list = json_array();
-	size_t bytes = 0;
-
-	for (uint32_t i = 0; i < queue_hold_count(en->queue); i++) {
-		const struct queue_hold *h = queue_hold_at(en->queue, i);
-		char text[256];
-
-		selection_format(h->selection, text, sizeof(text));
-		if (!json_list_add(list,
-				   json_pack("{s:i,s:o,s:s}", "hold",
-					     (int)h->number, "selection",
-					     json_text(text), "reason",
-					     h->reason),
-				   &bytes))
-			break;
-	}
-	return list;
 }
 
 /* The hold goes last. False: not yet durable, or no room in the journal. */
@@ -177,9 +160,27 @@ static bool release_finish(struct select_task *t)
 	json_object_set_new(j, "still_held",
 			    json_integer((json_int_t)t->still_held));
 	json_object_set_new(j, "still_held_by",
-			    t->still_held ? holds_left(t->en) : json_array());
+			    t->still_held ? holds_json(t->en) : json_array());
+	if (t->told != NULL)
+		json_object_set(j, "hold", t->told);
 	t->answer = j;
 	return true;
+}
+
+/* What the hold was that goes: the operator may not know of it. */
+static json_t *hold_told(const struct engine *en, uint32_t number)
+{
+	for (uint32_t i = 0; i < queue_hold_count(en->queue); i++) {
+		const struct queue_hold *h = queue_hold_at(en->queue, i);
+		char text[256];
+
+		if (h->number != number)
+			continue;
+		selection_format(h->selection, text, sizeof(text));
+		return json_pack("{s:i,s:o,s:s}", "hold", (int)number, "text",
+				 json_text(text), "reason", h->reason);
+	}
+	return NULL;
 }
 
 /* By number: only the standing hold goes, custody stays as it is. */
@@ -237,6 +238,7 @@ void verb_release(struct client *c, json_t *request)
 		return;
 	t->dry_run = json_is_true(json_object_get(request, "dry_run"));
 	t->reason = strdup(reason);
+	t->told = hold_told(t->en, t->hold);
 	t->kind = SPOOL_SET_RELEASED;
 	t->states = SELECT_STATE(RCPT_HELD);
 	t->counted = true;

@@ -25,6 +25,7 @@ void select_free(struct select_task *t)
 	json_decref(t->list);
 	json_decref(t->answer);
 	json_decref(t->line);
+	json_decref(t->told);
 	free(t->reason);
 	if (t->table != NULL)
 		t->table_free(t->table);
@@ -229,6 +230,16 @@ void select_audit(struct select_task *t, json_t *request)
 	}
 }
 
+/* What the walk has passed over. */
+static void unreadable_told(const struct select_task *t, json_t *j)
+{
+	uint64_t n = t->walker != NULL ? walker_unreadable(t->walker) : 0;
+
+	if (n > 0)
+		json_object_set_new(j, "unreadable",
+				    json_integer((json_int_t)n));
+}
+
 json_t *select_totals(const struct select_task *t)
 {
 	uint64_t gave_up = t->walker != NULL ? walker_gave_up(t->walker) : 0;
@@ -238,6 +249,7 @@ json_t *select_totals(const struct select_task *t)
 	if (gave_up > 0)
 		json_object_set_new(j, "gave_up",
 				    json_integer((json_int_t)gave_up));
+	unreadable_told(t, j);
 	return j;
 }
 
@@ -333,9 +345,11 @@ static void list_slice_end(struct select_task *t)
 
 static bool list_finish(struct select_task *t)
 {
-	client_done(t->task.client,
-		    json_pack("{s:I,s:b}", "count", (json_int_t)t->recipients,
-			      "truncated", t->truncated));
+	json_t *j = json_pack("{s:I,s:b}", "count", (json_int_t)t->recipients,
+			      "truncated", t->truncated);
+
+	unreadable_told(t, j);
+	client_done(t->task.client, j);
 	return true;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * verbs_status.c - status, providers, sources: what an operator sees first.
+ * verbs_status.c - status: what an operator sees first.
  *
  * Role: command. Bound: one pass over providers and their sources; counts are
  * kept by the queue, never counted here.
@@ -129,8 +129,7 @@ static bool provider_is_used(const struct queue_counts *q)
 	       0;
 }
 
-static json_t *provider_json(const struct engine *en, uint32_t n)
-	RUNS_ON(role_queue)
+json_t *provider_json(const struct engine *en, uint32_t n)
 {
 	const struct provider *p = &en->providers[n];
 	const struct config_provider *c = provider_config(en, n);
@@ -166,29 +165,6 @@ static json_t *provider_json(const struct engine *en, uint32_t n)
 	if (a.reason != NULL)
 		json_object_set_new(j, "reason", json_string(a.reason));
 	return j;
-}
-
-static json_t *holds_json(const struct engine *en)
-{
-	json_t *list = json_array();
-	size_t bytes = 0;
-
-	for (uint32_t i = 0; i < queue_hold_count(en->queue); i++) {
-		const struct queue_hold *h = queue_hold_at(en->queue, i);
-		char text[256];
-
-		selection_format(h->selection, text, sizeof(text));
-		if (!json_list_add(list,
-				   json_pack("{s:i,s:o,s:o,s:s,s:I}", "hold",
-					     (int)h->number, "text",
-					     json_text(text), "selection",
-					     selection_to_json(h->selection),
-					     "reason", h->reason, "since",
-					     (json_int_t)h->since_s),
-				   &bytes))
-			break;
-	}
-	return list;
 }
 
 static json_t *spool_json(const struct engine *en)
@@ -302,59 +278,4 @@ void verb_status(struct client *c, json_t *request)
 		json_object_set_new(j, "broken",
 				    json_string(err_name(en->broken)));
 	client_done(c, j);
-}
-
-void verb_providers(struct client *c, json_t *request)
-{
-	struct engine *en = client_engine(c);
-
-	(void)request;
-	role_assert(&role_queue);
-	for (uint32_t i = 0; i < en->provider_count; i++) {
-		json_t *p = provider_json(en, i);
-
-		if (p != NULL)
-			client_send(c, p);
-	}
-	client_done(c, NULL);
-}
-
-static json_t *path_json(const struct engine *en, uint32_t provider,
-			 uint32_t source, const struct release_path_status *st)
-	RUNS_ON(role_queue)
-{
-	struct delivery_stats d = {0};
-	char pace[32];
-	json_t *j;
-
-	delivery_path_stats(en->delivery, provider, source, &d);
-	j = json_pack(
-		"{s:s,s:s,s:s,s:s,s:s,s:I,s:i,s:i,s:I}", "schema",
-		"sluice.path.1", "source", en->config->sources[source].name,
-		"provider", en->providers[provider].name, "state",
-		path_state_name(st->state), "pace", pace_format(st->pace, pace),
-		"released", (json_int_t)st->released, "in_flight",
-		(int)st->in_flight, "connections", (int)d.connections_open,
-		"accepted", (json_int_t)d.accepted);
-	if (st->reason != NULL)
-		json_object_set_new(j, "reason", json_string(st->reason));
-	return j;
-}
-
-void verb_sources(struct client *c, json_t *request)
-{
-	struct engine *en = client_engine(c);
-
-	(void)request;
-	role_assert(&role_queue);
-	for (uint32_t s = 0; s < en->config->source_count; s++) {
-		for (uint32_t p = 0; p < en->provider_count; p++) {
-			struct release_path_status st;
-
-			if (release_path_status(en->release, p, s, &st) == 0 &&
-			    (st.released > 0 || st.state != PATH_OPEN))
-				client_send(c, path_json(en, p, s, &st));
-		}
-	}
-	client_done(c, NULL);
 }

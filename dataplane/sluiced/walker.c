@@ -34,6 +34,7 @@ struct walker {
 	uint32_t count, room;
 	struct head_read *heads; /* one per message of the slice */
 	uint32_t head_count, reading;
+	uint64_t unreadable, unreadable_id; /* so far; the last one */
 };
 
 struct walker *walker_create(struct engine *en, struct selection *s,
@@ -134,6 +135,11 @@ static bool entry_confirm(struct walker *w, struct walker_entry *e,
 {
 	if (h->res != 0 || e->index.rcpt >= h->record.env.rcpt_count) {
 		e->unreadable = true;
+		if (!e->index.exact &&
+		    (w->unreadable == 0 || w->unreadable_id != e->index.id)) {
+			w->unreadable++;
+			w->unreadable_id = e->index.id;
+		}
 		return e->index.exact;
 	}
 	e->sender = h->record.env.sender;
@@ -270,6 +276,11 @@ bool walker_step(struct walker *w)
 bool walker_failed(const struct walker *w)
 {
 	return w->failed;
+}
+
+uint64_t walker_unreadable(const struct walker *w)
+{
+	return w->unreadable;
 }
 
 uint64_t walker_gave_up(const struct walker *w)

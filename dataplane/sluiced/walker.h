@@ -41,6 +41,9 @@ void walker_destroy(struct walker **w);
  * walker_over(), it waits for reads. */
 bool walker_step(struct walker *w);
 bool walker_over(const struct walker *w);
+/* Messages that were passed over: the index could not tell whether they are in
+ * the selection, and their record is damaged. */
+uint64_t walker_unreadable(const struct walker *w);
 /* Out of memory on the way: what was handed out is not all. */
 bool walker_failed(const struct walker *w);
 /* Texts that a pattern of the selection gave up on: taken as no match. */

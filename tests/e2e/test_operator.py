@@ -46,7 +46,8 @@ def nothing_moves_before_release_and_a_hold_keeps_back(rig):
     equal(t["recipients"], 30, "left")
     equal(t["waiting"], 0, "waiting")
     r = s.cli("release", "--sender-domain", "phish.test", "--reason", "ok")
-    check("hold 1 is lifted" in r.stdout and "30 recipients" in r.stdout,
+    check("hold 1 (sender_domain=phish.test: spam) has this very selection "
+          "and is lifted" in r.stdout and "30 recipients" in r.stdout,
           r.stdout)
     drained(s)
     all_arrived(sink.finish())
@@ -113,6 +114,86 @@ def wrong_commands_are_answered_with_what_to_do(rig):
     r = s.cli("status", check=False)
     equal(r.returncode, 69, "exit status without sluiced")
     check("is sluiced running" in r.stderr, r.stderr)
+
+
+@case
+def a_hold_on_a_name_that_nobody_has_is_said(rig):
+    """Catches a typo that holds nothing, at three in the morning."""
+    s = Sluiced(rig, configuration(
+        rig, route="127.0.2.1:25", provider="  microsoft: {domains: "
+        "[hotmail.test]}"))
+    s.start()
+    q = QueueDirectory(rig.dir / "pq")
+    q.message(b"a@x.test", [b"u@gmail.test"], b"\n1\n")
+    s.cli("import", "postfix", q.path)
+    for args, text in (
+            (["--provider", "microsfot"], "no provider 'microsfot' is known; "
+             "did you mean 'microsoft'?"),
+            (["--domain", "gmial.test"], "no mail for domain 'gmial.test' is "
+             "known; did you mean 'gmail.test'?"),
+            (["--source", "xyz"], "no source 'xyz' is known")):
+        r = s.cli("hold", *args, "--reason", "r", "--dry-run")
+        check(text in r.stderr, r.stderr)
+    for args in (["--provider", "microsoft"], ["--provider", "gmail.test"],
+                 ["--domain", "hotmail.test"], ["--domain", "*.test"],
+                 ["--source", "out1"]):
+        r = s.cli("hold", *args, "--reason", "r", "--dry-run")
+        equal(r.stderr, "", f"{args}")
+
+
+@case
+def a_hold_that_goes_with_a_release_is_told(rig):
+    """Catches `release --all` that lifts another one's `hold --all` without
+    a word, before and after."""
+    s, _ = started(rig)
+    s.cli("hold", "--all", "--reason", "the boss said so")
+    r = s.cli("release", "--all", "--reason", "x", "--dry-run")
+    check("hold 1 (all: the boss said so) has this very selection and would "
+          "be lifted" in r.stdout, r.stdout)
+    equal(s.status()["hold_count"], 1, "holds after a dry run")
+    r = s.cli("release", "--all", "--reason", "x")
+    check("(all: the boss said so) has this very selection and is lifted" in
+          r.stdout, r.stdout)
+    equal(s.status()["hold_count"], 0, "holds")
+
+
+@case
+def tables_of_thousands_of_rows_come_in_slices(rig):
+    """Catches a table that is cut off, or held up for ever, where the client
+    reads more slowly than rows are made."""
+    s = Sluiced(rig, configuration(rig, route="127.0.2.1:1", sources=2))
+    s.start()
+    q = QueueDirectory(rig.dir / "pq")
+    for n in range(3000):
+        q.message(b"a@x.test", [b"u@d%d.test" % n], b"\n1\n")
+    s.cli("import", "postfix", q.path)
+    rows = s.json("providers")
+    equal(len(rows), 3000, "rows")
+    equal(len({r["provider"] for r in rows}), 3000, "providers")
+    equal(s.json("sources"), [], "paths that were used")
+
+
+@case
+def damaged_records_are_counted_in_the_answer(rig):
+    """Catches a selection by sender that quietly leaves out what it cannot
+    read."""
+    s, _ = started(rig)
+    q = QueueDirectory(rig.dir / "pq")
+    for n in range(20):
+        q.message(b"a@x.test", [b"u%d@y.test" % n], b"\nnumber %d\n" % n)
+    s.cli("import", "postfix", q.path)
+    segment = next((rig.dir / "spool" / "segments").glob("*.seg"))
+    data = bytearray(segment.read_bytes())
+    at = data.index(b"u7@y.test")
+    with open(segment, "r+b") as f:
+        f.seek(at)
+        f.write(b"X")
+    r = s.cli("count", "--sender", "a@x.test")
+    check("19 messages" in r.stdout, r.stdout)
+    check("the records of 1 messages are damaged" in r.stderr, r.stderr)
+    c = s.json("count", "--sender", "a@x.test")[0]
+    equal((c["messages"], c["unreadable"]), (19, 1), "count")
+    check("unreadable" not in s.json("count", "--all")[0], "index alone")
 
 
 @case

@@ -380,7 +380,7 @@ def what_needs_a_restart_is_named_and_waits(rig):
 
 @case
 def a_reload_and_a_restart_in_mid_drain_lose_nothing(rig):
-    """Catches numbers of sources that mean another one after a restart."""
+    """Catches mail that is lost or sent twice when pools change under it."""
     port = free_port()
     where = f"127.0.2.1:{port}"
     s = Sluiced(rig, configuration(rig, route=where, pace="150/s", sources=3))
