@@ -217,6 +217,7 @@ static void engine_second(struct io_timer *t, uint64_t now_ns)
 	role_assert(&role_spool);
 	queue_tick(en->queue, now_s);
 	provider_second(en);
+	sources_note(en);
 	reach_second(en, now_s);
 	blocks_second(en, now_s);
 	io_timer_set(en->io, t, now_ns + NS_PER_S);
@@ -242,9 +243,26 @@ static int create_pure(struct engine *en, int *status, struct err *e)
 	if (en->scratch == NULL || en->release == NULL || en->queue == NULL ||
 	    en->replies == NULL)
 		return err_set(e, -ENOMEM, "out of memory");
-	for (uint32_t i = 0; i < en->config->source_count; i++)
-		queue_source_set(en->queue, i, en->config->sources[i].name);
 	return providers_create(en, e);
+}
+
+/* Recovery is over: sources have the numbers that the journal speaks of. */
+static int create_sources(struct engine *en, struct config *c, struct err *e)
+{
+	int rc;
+
+	role_assert(&role_queue);
+	role_assert(&role_spool);
+	sources_settle(en, c);
+	en->sources_settled = true;
+	for (uint32_t i = 0; i < c->source_count; i++)
+		queue_source_set(en->queue, i, c->sources[i].name);
+	rc = providers_register(en);
+	if (rc != 0)
+		return err_set(e, rc, "cannot set up providers: %s",
+			       err_name(rc));
+	sources_note(en);
+	return 0;
 }
 
 static int create_io(struct engine *en, struct err *e)
@@ -299,7 +317,7 @@ static int create_import(struct engine *en, struct err *e)
 	return rc == 0 ? 0 : err_set(e, rc, "importer: %s", err_name(rc));
 }
 
-int engine_create(struct engine **out, const struct config *c,
+int engine_create(struct engine **out, struct config *c,
 		  struct sockets *sockets, int *status, struct err *e)
 {
 	struct engine *en = calloc(1, sizeof(*en));
@@ -319,6 +337,8 @@ int engine_create(struct engine **out, const struct config *c,
 		rc = create_io(en, e);
 	if (rc == 0)
 		rc = recovery_run(en, status, e);
+	if (rc == 0)
+		rc = create_sources(en, c, e);
 	if (rc == 0)
 		rc = audit_create(&en->audit, en->io, c->spool.dir, e);
 	if (rc == 0)
@@ -391,6 +411,7 @@ void engine_destroy(struct engine **enp)
 	domain_states_destroy(en);
 	classify_scratch_destroy(&en->scratch);
 	classify_destroy(&en->rules);
+	sources_known_destroy(en);
 	config_destroy(&en->own);
 	json_decref(en->config_changes);
 	json_decref(en->config_restart);

@@ -19,8 +19,9 @@ struct sockets;
 
 /* Opens ring, spool (recovers), queue, delivery, board and sockets. On error
  * `e` says what, where and what to do, and `*status` is a sysexits code. */
-/* `c` stays alive; sockets are taken from `sockets`. */
-int engine_create(struct engine **out, const struct config *c,
+/* `c` stays alive, and its sources get the numbers that the spool knows;
+ * sockets are taken from `sockets`. */
+int engine_create(struct engine **out, struct config *c,
 		  struct sockets *sockets, int *status, struct err *e);
 void engine_destroy(struct engine **en);
 

@@ -87,9 +87,10 @@ struct domain_state {
 	bool anew;    /* by the next answer, not after two TTLs */
 };
 
-struct late_outcome; /* outcomes.c */
-struct reach;        /* a domain that cannot be reached; reach.c */
-struct sites;        /* sites.c */
+struct known_sources; /* sources.c */
+struct late_outcome;  /* outcomes.c */
+struct reach;         /* a domain that cannot be reached; reach.c */
+struct sites;         /* sites.c */
 struct settle_wait;
 struct stop;  /* a noted path; stops.c */
 struct block; /* since when a path is blocked; blocks.c */
@@ -108,12 +109,14 @@ struct import_result;
 struct engine {
 	uint32_t magic;
 	const struct config *config;
-	struct config *own;       /* the same, once there was a reload */
-	uint32_t config_loaded_s; /* when the present one was read */
-	uint32_t config_error_s;  /* when one was refused last; 0 = never */
-	struct err config_error;  /* why; "" once one was taken */
-	json_t *config_changes;   /* of the last reload, sentences */
-	json_t *config_restart;   /* keys that wait for a restart */
+	struct config *own;          /* the same, once there was a reload */
+	uint32_t config_loaded_s;    /* when the present one was read */
+	uint32_t config_error_s;     /* when one was refused last; 0 = never */
+	struct err config_error;     /* why; "" once one was taken */
+	json_t *config_changes;      /* of the last reload, sentences */
+	json_t *config_restart;      /* keys that wait for a restart */
+	struct known_sources *known; /* numbers that the journal knows */
+	bool sources_settled;        /* the config has them */
 	struct io *io;
 	struct storage storage;
 	struct spool *spool;
@@ -212,6 +215,13 @@ void provider_second(struct engine *en) RUNS_ON(role_queue);
 double provider_rate(const struct engine *en, uint32_t provider)
 	RUNS_ON(role_queue);
 double engine_rate(const struct engine *en) RUNS_ON(role_queue);
+
+/* sources.c: a journaled note; the config gets the numbers of all notes; what
+ * has changed is noted (false: no room now); the end */
+int source_from_note(struct engine *en, const char *key, struct text value);
+void sources_settle(struct engine *en, struct config *c);
+bool sources_note(struct engine *en) RUNS_ON(role_spool);
+void sources_known_destroy(struct engine *en);
 
 /* domains.c: new domains, those without a route */
 uint32_t domain_new(void *user, uint32_t domain, const char *name);

@@ -224,7 +224,7 @@ static void warn_unused(void *user, const char *sentence)
 }
 
 /* From the config to a stopped engine; the exit status. */
-static int serve(const struct config *c)
+static int serve(struct config *c)
 	RUNS_ON(role_queue, role_spool, role_worker, role_command)
 {
 	struct engine *en = NULL;

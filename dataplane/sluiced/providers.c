@@ -67,7 +67,9 @@ static int provider_register(struct engine *en, uint32_t number)
 	};
 	int rc_set;
 
-	for (uint32_t i = 0; i < pool->source_count; i++) {
+	/* before recovery nobody knows which number is whose */
+	for (uint32_t i = 0; en->sources_settled && i < pool->source_count;
+	     i++) {
 		if (rc.source_count == RELEASE_SOURCES_MAX)
 			break;
 		rc.sources[rc.source_count++] = pool->sources[i];

@@ -70,6 +70,8 @@ static int on_note(void *user, const char *key, struct text value)
 		return hold_from_note(en, key, value);
 	if (strncmp(key, "reroute/", 8) == 0)
 		return reroute_from_note(en, key, value);
+	if (strncmp(key, "source/", 7) == 0)
+		return source_from_note(en, key, value);
 	if (strncmp(key, "path/", 5) == 0)
 		return stop_from_note(en, key, value);
 	if (strncmp(key, "block/", 6) == 0)

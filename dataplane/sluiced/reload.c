@@ -295,6 +295,7 @@ static void reload_apply(struct reload *r) RUNS_ON(role_queue, role_spool)
 	en->scratch = r->scratch;
 	r->rules = NULL;
 	r->scratch = NULL;
+	sources_note(en);
 	publish_sources(en->publish);
 	log_init("sluiced", r->c->log.level, r->c->log.format);
 	config_destroy(&en->own);

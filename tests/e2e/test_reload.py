@@ -404,5 +404,48 @@ def a_reload_and_a_restart_in_mid_drain_lose_nothing(rig):
     equal(s.status()["doubts"], 0, "doubts")
 
 
+@case
+def sources_are_the_same_ones_after_a_restart(rig):
+    """Catches a number in the journal that means another source once the
+    config has been changed: a doubt of the wrong one, and greylisted mail that
+    comes back from an address the receiver has not seen."""
+    one, two = free_port(), free_port()
+    # a.test is never answered after its dot, b.test greylists once
+    s = Sluiced(rig, configuration(
+        rig, pace="50/s", sources=2, provider="  pa: {domains: [a.test], "
+        f"route: \"127.0.2.1:{one}\"}}\n  pb: {{domains: [b.test], "
+        f"route: \"127.0.2.1:{two}\"}}").replace(
+            "[out1, out2]", "[out2]"))
+    s.start()
+    q = QueueDirectory(rig.dir / "pq")
+    q.message(b"s@x.test", [b"u@a.test"], b"\n1\n")
+    for n in range(10):
+        q.message(b"s@x%d.test" % n, [b"u%d@b.test" % n], b"\n%d\n" % n)
+    ledger = q.ledger(rig.dir / "ledger.tsv")
+    Sink(rig, [f"127.0.2.1:{one}"], ledger, name="silent", extra=[
+        "--policy", f"127.0.2.1:{one}=silent-after-354"])
+    grey = Sink(rig, [f"127.0.2.1:{two}"], ledger, name="greylists", extra=[
+        "--policy", f"127.0.2.1:{two}=at=rcpt#10/reply/451 You are "
+        "greylisted, retry in 8 seconds", "--arrivals",
+        rig.dir / "arrivals.csv"])
+    s.cli("import", "postfix", q.path)
+    s.cli("release", "--all", "--reason", "test")
+    wait_for("the greylisting", 30, lambda: s.status()["totals"]["deferred"]
+             == 10 and s.status()["totals"]["in_flight"] == 1)
+    s.process.kill()
+    # out2 was number 1; now it would be number 2
+    rewrite(s, "  out1: {address: 127.0.1.1, helo: out1.example.test}\n", "")
+    rewrite(s, "  out2:", "  new: {address: 127.0.1.9}\n"
+            "  more: {address: 127.0.1.8}\n  out2:")
+    rewrite(s, "[out2]", "[new, more, out2]")
+    s.start()
+    equal({d["source"] for d in s.json("recovered")}, {"out2"}, "doubts")
+    wait_for("the second try", 60, lambda: delivered(s) >= 10)
+    s.process.kill()
+    grey.process.stop(signal.SIGTERM, 60)
+    equal({client for _, client, _ in arrivals(rig.dir / "arrivals.csv")},
+          {"127.0.1.2"}, "sources of greylisted mail")
+
+
 if __name__ == "__main__":
     main()
