@@ -76,6 +76,8 @@ static int on_note(void *user, const char *key, struct text value)
 		return block_from_note(en, key, value);
 	if (strcmp(key, "time") == 0)
 		return time_from_note(en, value);
+	if (strncmp(key, "export/", 7) == 0)
+		return export_from_note(en, key, value);
 	return 0;
 }
 
