@@ -66,5 +66,7 @@ int verb_export(struct cli *cli)
 		return export_abandon(cli);
 	if (strcmp(kind, "postfix") == 0)
 		return export_postfix(cli, where);
+	if (strcmp(kind, "eml") == 0)
+		return export_eml(cli, where);
 	return usage();
 }

@@ -209,6 +209,10 @@ static bool walk_step(struct export_task *t)
 		return true;
 	if (!walker_over(t->walker))
 		return false;
+	/* The client will remove what tells it how far the earlier run was:
+	 * not before nobody needs that any more. */
+	if (t->phase == EXPORT_UNFINISHED && t->free_count < t->window)
+		return false;
 	if (walker_failed(t->walker))
 		t->res = -ENOMEM;
 	phase_next(t);

@@ -13,7 +13,7 @@ import time
 from harness import (Skip, Sluiced, all_arrived, backlog, case, check,
                      configuration, drained, equal, free_port, main,
                      wait_for)
-from queue_files import QueueDirectory
+from queue_files import QueueDirectory, ledger_line, queue_file, record
 from rig import Postfix, RigError, Sink
 
 
@@ -128,6 +128,116 @@ def what_comes_back_is_what_was_exported(rig):
     equal((report["duplicated"], report["altered"]), (0, 0), "at the sink")
     equal(report["expected"] - report["delivered"], 1,
           "all but the one that needs SMTPUTF8")
+
+
+def dsn_message(q, n):
+    """A queue file that asks for everything a sender may ask for."""
+    body = b"X-Sluice-Bench: 9-8%03d\nSubject: dsn\n\n%d\n" % (n, n)
+    data = queue_file(b"a@x.test", [b"b@y.test"], body)
+    before, after = data[:97], data[97:]
+    options = (record("A", b"envelope_id=Q+%d" % n)
+               + record("A", b"ret_flags=2")
+               + record("A", b"sasl_username=jane"))
+    rcpt = (record("A", b"notify_flags=10")
+            + record("A", b"dsn_orig_rcpt=rfc822;c+d@y.test"))
+    at = after.index(record("R", b"b@y.test"))
+    first = after.index(record("S", b"a@x.test"))
+    whole = (before + after[:first] + options + after[first:at] + rcpt
+             + after[at:])
+    size = whole[2:97].split()
+    size[1] = b"%d" % (int(size[1]) + len(options) + len(rcpt))
+    whole = (whole[:2] + b" ".join(b"%15d" % int(x) for x in size)
+             + whole[97:])
+    q.raw(f"D{n:05X}", whole)
+    q.lines.append(ledger_line(f"9-8{n:03}", b"a@x.test", b"b@y.test", body))
+
+
+@case
+def eml_files_come_back_as_they_went(rig):
+    """Catches an envelope fact or a byte that .eml and its line lose."""
+    s, port = started(rig)
+    q = QueueDirectory(rig.dir / "odd")
+    odd_messages(q)
+    for n in range(5):
+        dsn_message(q, n)
+    ledger = q.ledger(rig.dir / "odd.tsv")
+    s.cli("import", "postfix", q.path)
+    before = content_of(s)
+    show = {m["subject"]: m for m in facts(s)}
+    eml = rig.dir / "eml"
+    export(s, "eml", eml, "--recipient", "user7@y.test")
+    export(s, "eml", eml, "--all")
+    equal(s.status()["totals"]["messages"], 0, "left")
+    check(not (eml / "sluice-export").exists(), "sluice-export is left")
+    lines = [json.loads(x) for x in
+             (eml / "envelope.jsonl").read_text().splitlines()]
+    for line in lines:
+        check((eml / line["file"]).is_file(), f"{line['file']} is missing")
+    equal(sum(len(x["recipients"]) for x in lines), len(before),
+          "recipients in the lines")
+    dsn = [x for x in lines if "envid" in x]
+    equal(len(dsn), 5, "lines with an ENVID")
+    for x in dsn:
+        equal((x["ret"], x["account"], x["recipients"]),
+              ("hdrs", "jane", [{"address": "b@y.test", "notify":
+                                 ["success", "delay"], "orcpt":
+                                 "rfc822;c+2Bd@y.test"}]), "what was asked")
+    s.cli("import", "eml", "--envelope", eml / "envelope.jsonl")
+    equal(content_of(s), before, "after the way out and back")
+    equal({m["subject"]: m for m in facts(s)}, show, "facts")
+    sink = Sink(rig, [f"127.0.2.1:{port}"], ledger)
+    s.cli("release", "--all", "--reason", "test")
+    drained(s)
+    all_arrived(sink.finish())
+
+
+def facts(s):
+    """What `show` says of messages that asked for something."""
+    for row in s.json("list", "--sender", "a@x.test", "--recipient",
+                      "b@y.test"):
+        m = s.json("show", row["id"])[0]["message"]
+        if "Subject: dsn" in m["header"]:
+            yield {"subject": m["header"], "account": m["account"],
+                   "origin": m["origin"], "arrival": m["arrival"]}
+
+
+@case
+def an_eml_export_broken_off_has_each_line_once(rig):
+    """Catches a line that is missing, cut, or there twice, when command or
+    daemon are killed."""
+    s, port = started(rig)
+    pq, ledger = backlog(rig, 4000)
+    s.cli("import", "postfix", pq)
+    eml = rig.dir / "eml"
+    eml.mkdir()
+    seed = random.randrange(1 << 30)
+    print(f"# seed {seed}")
+    random.seed(seed)
+    for n in range(6):
+        client = rig.start(f"exporter{n}", rig.binary("sluice"), "export",
+                           "-c", s.config, "eml", eml, "--all", "--reason",
+                           "test")
+        victim = client if n % 2 else s.process
+        wanted = count(eml) + random.randrange(1, 700)
+        while count(eml) < wanted and client.alive():
+            time.sleep(0.001)
+        victim.kill()
+        client.child.wait(60)
+        if n % 2 == 0:
+            s.start()
+    wait_for("the end of it", 30, lambda: s.cli(
+        "export", "eml", eml, "--finish", check=False).returncode == 0)
+    equal(s.status()["totals"]["exporting"], 0, "exporting")
+    lines = (eml / "envelope.jsonl").read_text().splitlines()
+    equal(len(set(lines)), len(lines), "lines")
+    names = [json.loads(x)["file"] for x in lines]
+    equal(sorted(names), sorted(p.name for p in eml.glob("*.eml")), "files")
+    check(len(names) > 0, "nothing was exported")
+    s.cli("import", "eml", "--envelope", eml / "envelope.jsonl")
+    sink = Sink(rig, [f"127.0.2.1:{port}"], ledger)
+    s.cli("release", "--all", "--reason", "test")
+    drained(s)
+    all_arrived(sink.finish())
 
 
 @case
