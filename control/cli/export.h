@@ -30,6 +30,10 @@ struct export_message {
 	char **texts; /* what decoded hex points into */
 	uint32_t text_count;
 	json_t *json; /* what all other text points into */
+	/* by SMTP */
+	struct export_message *next;
+	bool *unsent; /* recipients that a broken connection left */
+	uint32_t tries;
 };
 
 /* export_message.c. NULL: it makes no sense. Takes no references; `fd` stays

@@ -189,6 +189,7 @@ void export_message_free(struct export_message **mp)
 	free(m->texts);
 	free(m->rcpts);
 	free(m->numbers);
+	free(m->unsent);
 	json_decref(m->json);
 	free(m);
 }

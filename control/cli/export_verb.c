@@ -68,5 +68,7 @@ int verb_export(struct cli *cli)
 		return export_postfix(cli, where);
 	if (strcmp(kind, "eml") == 0)
 		return export_eml(cli, where);
+	if (strcmp(kind, "smtp") == 0)
+		return export_smtp(cli, where);
 	return usage();
 }

@@ -78,7 +78,7 @@ struct export_task {
 	uint8_t phase;
 	bool smtp, dry_run, finish, abandon;
 	bool session; /* it is en->exporting */
-	bool gone, flushed, failed;
+	bool gone, flushed, failed, stop;
 	char token[EXPORT_TOKEN_BYTES];
 	char *kind, *where, *reason;
 	struct selection *selection;

@@ -196,6 +196,11 @@ static bool walk_step(struct export_task *t)
 {
 	struct client *c = t->task.client;
 
+	if (t->stop) {
+		walker_destroy(&t->walker);
+		t->phase = EXPORT_ENDING;
+		return true;
+	}
 	if (client_backlog(c) > BACKLOG_MAX)
 		return false; /* on_sent() wakes us */
 	if (t->free_count < EXPORT_SLICE) {

@@ -325,6 +325,7 @@ void export_answer(struct export_task *t, json_t *packet)
 	size_t i;
 	json_t *j;
 
+	t->stop |= json_is_true(json_object_get(packet, "stop"));
 	if (t->smtp) {
 		json_array_foreach(json_object_get(packet, "results"), i, j)
 			result_take(t, j);
