@@ -108,6 +108,7 @@ int export_summary(struct cli *cli, const char *kind, const json_t *done)
 	} else if (cli->dry_run) {
 		printf("would export %s recipients of %s messages\n", r, m);
 		stays_print(done);
+		gave_up_print(done);
 	} else {
 		printf("exported %s recipients of %s messages in %.1f s "
 		       "(%.0f/s)",
@@ -121,6 +122,7 @@ int export_summary(struct cli *cli, const char *kind, const json_t *done)
 			       (long long)json_int(done, "unfinished"));
 		putchar('\n');
 		stays_print(done);
+		gave_up_print(done);
 		if (strcmp(kind, "postfix") == 0 &&
 		    json_int(done, "messages") > 0 &&
 		    (cli->queue == NULL || strcmp(cli->queue, "hold") == 0))

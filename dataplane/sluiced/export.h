@@ -89,10 +89,12 @@ struct export_task {
 	uint32_t commits; /* callbacks that are still to come */
 	int res;
 	struct export_packet packet;
+	json_t *line; /* of the audit, until it is written */
 	json_t *handed;
 	uint64_t messages, recipients; /* exported; or, dry, that would be */
 	uint64_t announced;            /* messages told so far */
 	uint64_t in_flight, copies, unreadable, refused, in_doubt, unfinished;
+	uint64_t gave_up; /* texts that a pattern gave up on */
 	uint64_t started_ns;
 };
 

@@ -17,6 +17,7 @@
 #include "sluice/assert.h"
 #include "sluice/clock.h"
 #include "sluice/log.h"
+#include "sluiced/audit.h"
 #include "sluiced/export.h"
 
 #define BACKLOG_MAX 64
@@ -41,6 +42,7 @@ void export_task_free(struct export_task *t)
 	walker_destroy(&t->walker);
 	selection_destroy(&t->selection);
 	json_decref(t->handed);
+	json_decref(t->line);
 	json_decref(t->packet.messages);
 	free(t->kind);
 	free(t->where);
@@ -49,6 +51,21 @@ void export_task_free(struct export_task *t)
 	free(t->free_tags);
 	free(t->work);
 	free(t);
+}
+
+/* What came of it goes into the audit. */
+static void export_record(struct export_task *t, const char *result,
+			  void (*done)(void *user, int res))
+{
+	json_t *line = t->line;
+
+	t->line = NULL;
+	json_object_set_new(line, "messages",
+			    json_integer((json_int_t)t->messages));
+	json_object_set_new(line, "recipients",
+			    json_integer((json_int_t)t->recipients));
+	json_object_set_new(line, "result", json_text(result));
+	audit_write(t->en->audit, line, done, t);
 }
 
 void export_destroy(struct task *task)
@@ -60,7 +77,18 @@ void export_destroy(struct task *task)
 	walker_destroy(&t->walker);
 	t->gone = true;
 	export_forsake(t);
+	if (t->line != NULL)
+		export_record(t, "the client went away", NULL);
 	if (t->commits == 0)
+		export_task_free(t);
+}
+
+static void on_waited(struct export_task *t)
+{
+	t->commits--;
+	if (!t->gone)
+		client_wake(t->task.client);
+	else if (t->commits == 0)
 		export_task_free(t);
 }
 
@@ -68,19 +96,23 @@ static void on_noted(void *user, int res)
 {
 	struct export_task *t = user;
 
-	t->commits--;
 	if (res != 0)
 		t->res = res;
-	if (!t->gone)
-		client_wake(t->task.client);
-	else if (t->commits == 0)
-		export_task_free(t);
+	on_waited(t);
+}
+
+static void on_recorded(void *user, int res)
+{
+	(void)res; /* audit.c says so; the act stands */
+	on_waited(user);
 }
 
 static bool export_end(struct export_task *t, int status, const char *why)
 {
 	struct client *c = t->task.client;
 
+	if (t->line != NULL)
+		export_record(t, why, NULL);
 	client_error(c, status,
 		     "export: %s; run it again: it goes on where it "
 		     "was",
@@ -173,20 +205,25 @@ static bool export_done(struct export_task *t) RUNS_ON(role_spool)
 
 	if (t->work_count > 0 || t->commits > 0 || t->free_count < t->window)
 		return false;
+	if (t->line != NULL) {
+		t->commits++;
+		export_record(t, "done", on_recorded);
+		return false;
+	}
 	if (!t->dry_run)
 		log_end(t, seconds);
 	if (!t->smtp && !t->dry_run && !t->abandon)
 		export_note_forget(t->en, t->token);
-	client_done(c,
-		    json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:f}",
-			      "messages", (json_int_t)t->messages, "recipients",
-			      (json_int_t)t->recipients, "in_flight",
-			      (json_int_t)t->in_flight, "copies",
-			      (json_int_t)t->copies, "unreadable",
-			      (json_int_t)t->unreadable, "refused",
-			      (json_int_t)t->refused, "in_doubt",
-			      (json_int_t)t->in_doubt, "unfinished",
-			      (json_int_t)t->unfinished, "seconds", seconds));
+	client_done(c, json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:f}",
+				 "messages", (json_int_t)t->messages,
+				 "recipients", (json_int_t)t->recipients,
+				 "in_flight", (json_int_t)t->in_flight,
+				 "copies", (json_int_t)t->copies, "unreadable",
+				 (json_int_t)t->unreadable, "refused",
+				 (json_int_t)t->refused, "in_doubt",
+				 (json_int_t)t->in_doubt, "unfinished",
+				 (json_int_t)t->unfinished, "gave_up",
+				 (json_int_t)t->gave_up, "seconds", seconds));
 	client_task_end(c);
 	return false;
 }
@@ -220,6 +257,7 @@ static bool walk_step(struct export_task *t)
 		return false;
 	if (walker_failed(t->walker))
 		t->res = -ENOMEM;
+	t->gave_up += walker_gave_up(t->walker);
 	phase_next(t);
 	return true;
 }

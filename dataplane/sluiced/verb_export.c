@@ -11,6 +11,7 @@
 #include <sysexits.h>
 
 #include "sluice/clock.h"
+#include "sluiced/audit.h"
 #include "sluiced/export.h"
 
 static const char *request_text(json_t *request, const char *key)
@@ -109,7 +110,24 @@ static struct export_task *task_new(struct client *c, json_t *request)
 	return t;
 }
 
-static void export_start(struct client *c, struct export_task *t)
+/* For the audit: what was asked. */
+static void export_line(struct client *c, struct export_task *t,
+			json_t *request)
+{
+	static const char *const keys[] = {"kind",   "where",  "selection",
+					   "reason", "finish", "abandon"};
+
+	t->line = audit_line(c, "export");
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		json_t *j = json_object_get(request, keys[i]);
+
+		if (t->line != NULL && j != NULL)
+			json_object_set(t->line, keys[i], j);
+	}
+}
+
+static void export_start(struct client *c, struct export_task *t,
+			 json_t *request)
 {
 	if (!export_may(c, t)) {
 		export_task_free(t);
@@ -120,8 +138,10 @@ static void export_start(struct client *c, struct export_task *t)
 	t->phase = t->smtp || t->dry_run || t->abandon ? EXPORT_OPENING
 						       : EXPORT_NOTING;
 	t->session = !t->dry_run;
-	if (t->session)
+	if (t->session) {
 		t->en->exporting = true;
+		export_line(c, t, request);
+	}
 	client_task(c, &t->task);
 }
 
@@ -152,5 +172,5 @@ void verb_export(struct client *c, json_t *request)
 		return;
 	}
 	t->selection = s;
-	export_start(c, t);
+	export_start(c, t, request);
 }

@@ -202,6 +202,35 @@ def only_what_is_selected_goes(rig):
 
 
 @case
+def failed_mail_goes_when_it_is_named(rig):
+    """Catches failed mail that --all takes along, or that nothing takes; and
+    an export that is in no audit."""
+    s, port = started(rig)
+    q = QueueDirectory(rig.dir / "pq")
+    for n in range(3):
+        q.message(b"a@x.test", [b"u%d@y.test" % n], b"\n%d\n" % n)
+    s.cli("import", "postfix", q.path)
+    sink = rig.start("no", rig.binary("sluice-bench"), "sink", "--listen",
+                     f"127.0.2.1:{port}", "--policy",
+                     "*=reject-rcpt=550 5.1.1 no such user")
+    s.cli("release", "--all", "--reason", "test")
+    wait_for("failures", 60, lambda: s.status()["totals"]["failed"] == 3)
+    sink.kill()
+    back = held_queue(rig)
+    export(s, "postfix", back, "--all")
+    equal(files(back), [], "files of --all")
+    export(s, "postfix", back, "--state", "failed")
+    equal(len(files(back, "hold")), 3, "files")
+    totals = s.status()["totals"]
+    equal((totals["failed"], totals["messages"], totals["exported"]),
+          (0, 0, 3), "totals")
+    line = s.json("audit")[-1]
+    equal((line["verb"], line["kind"], line["where"], line["recipients"],
+           line["reason"], line["result"]),
+          ("export", "postfix", str(back), 3, "test", "done"), "the audit")
+
+
+@case
 def long_names_and_folders_are_as_the_instance_has_them(rig):
     """Catches files where that Postfix would not find them."""
     s, _ = started(rig)

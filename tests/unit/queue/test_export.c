@@ -158,6 +158,48 @@ static void a_domain_takes_its_exporting_ones_along(void **state)
 	fixture_destroy(f);
 }
 
+/* Catches failed mail that cannot be given back, is sent again by itself when
+ * its export fails, or loses its place over a restart. */
+static void what_failed_can_go_and_come_back(void **state)
+{
+	struct fixture *f = fixture_create(2);
+	uint64_t id = fixture_store_one(f, "a.test", 0, 0);
+	struct queue_prior prior;
+
+	(void)state;
+	outcome(f, id, RCPT_FAILED, 0);
+	assert_int_equal(queue_export_begin(f->q, id, 0, &prior), 0);
+	assert_int_equal(prior.state, RCPT_FAILED);
+	assert_int_equal(counts(f).failed, 0);
+	assert_int_equal(counts(f).exporting, 1);
+	assert_int_equal(queue_export_undo(f->q, id, 0, &prior), 0);
+	assert_int_equal(counts(f).failed, 1);
+	assert_int_equal(counts(f).recipients, 0);
+	assert_int_equal(counts(f).oldest_arrival_s, 0);
+	assert_int_equal(fixture_take_id(f, "a.test"), 0);
+	outcome(f, id, RCPT_EXPORTING, 0); /* as the journal says it */
+	assert_int_equal(counts(f).exporting, 1);
+	outcome(f, id, RCPT_EXPORTED, 0);
+	assert_int_equal(f->done_id, id);
+	fixture_destroy(f);
+}
+
+/* Catches a failed recipient that was being sent elsewhere at a crash and goes
+ * out once more by itself, or is in no list of doubts. */
+static void a_crash_while_it_was_sent_leaves_it_held_and_in_doubt(void **state)
+{
+	struct fixture *f = fixture_create(2);
+	uint64_t id = fixture_store_one(f, "a.test", 0, 0);
+
+	(void)state;
+	outcome(f, id, RCPT_FAILED, 0);
+	assert_int_equal(queue_apply_attempt(f->q, id, 0, 1, f->now_s, 0), 0);
+	assert_int_equal(queue_recovery_end(f->q, f->now_s), 1);
+	assert_int_equal(counts(f).held, 1);
+	assert_int_equal(fixture_take_id(f, "a.test"), 0);
+	fixture_destroy(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -167,6 +209,9 @@ int main(void)
 		cmocka_unit_test(a_set_in_the_meantime_counts_afterwards),
 		cmocka_unit_test(handed_over_it_stays_so_after_a_recovery),
 		cmocka_unit_test(a_domain_takes_its_exporting_ones_along),
+		cmocka_unit_test(what_failed_can_go_and_come_back),
+		cmocka_unit_test(
+			a_crash_while_it_was_sent_leaves_it_held_and_in_doubt),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
