@@ -29,6 +29,8 @@ struct cli {
 	bool senders;             /* shape: by the sender's domain */
 	const char *route, *pool; /* reroute */
 	bool back;
+	bool finish;          /* export --finish */
+	uint64_t connections; /* export smtp --connections */
 	uint64_t limit;
 	uint64_t hold_number;
 	json_t *selection; /* built from the options */
@@ -38,11 +40,13 @@ struct cli {
 	int arg_count;
 };
 
+#define CLI_SELECTS_BESIDE 2 /* words as well as a selection */
+
 /* A verb returns a sysexits code. */
 struct cli_verb {
 	const char *name;
 	int (*run)(struct cli *cli);
-	bool selects;      /* takes selection options */
+	int selects;       /* takes selection options; CLI_SELECTS_BESIDE */
 	const char *usage; /* one line, after "sluice NAME" */
 	const char *help;  /* what it does, one line */
 };
@@ -68,6 +72,12 @@ int connection_send(struct connection *c, json_t *request, const int *fds,
 /* Next packet; NULL at the end of the connection. `wait` false: NULL also
  * when there is none yet (then *none is true). */
 json_t *connection_receive(struct connection *c, bool wait, bool *none);
+/* Waits for the next packet, with the descriptors beside it (at most
+ * CONNECTION_FDS; the caller closes them). */
+#define CONNECTION_FDS 64
+json_t *connection_receive_fds(struct connection *c, int *fds,
+			       uint32_t *fd_count);
+int connection_fd(const struct connection *c); /* for poll() */
 /* Sends a request, hands each data packet to `each`, returns the done packet
  * in `*done` (may be NULL). 0, or the sysexits code of the error, said. */
 int connection_ask(struct cli *cli, json_t *request,
@@ -130,5 +140,6 @@ int verb_reload(struct cli *cli);
 int verb_import(struct cli *cli);
 int import_postfix(struct cli *cli, const char *dir);
 int import_eml(struct cli *cli);
+int verb_export(struct cli *cli);
 
 #endif

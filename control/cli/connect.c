@@ -155,6 +155,49 @@ json_t *connection_receive(struct connection *c, bool wait, bool *none)
 	return n > 0 ? json_loadb(c->buf, (size_t)n, 0, NULL) : NULL;
 }
 
+static uint32_t control_fds(struct msghdr *m, int *fds)
+{
+	uint32_t count = 0;
+
+	for (struct cmsghdr *h = CMSG_FIRSTHDR(m); h != NULL;
+	     h = CMSG_NXTHDR(m, h)) {
+		size_t n = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < n && count < CONNECTION_FDS; i++)
+			memcpy(&fds[count++], CMSG_DATA(h) + i * sizeof(int),
+			       sizeof(int));
+	}
+	return count;
+}
+
+json_t *connection_receive_fds(struct connection *c, int *fds,
+			       uint32_t *fd_count)
+{
+	_Alignas(struct cmsghdr) char
+		control[CMSG_SPACE(sizeof(int) * CONNECTION_FDS)];
+	struct iovec iov = {c->buf, sizeof(c->buf)};
+	struct msghdr m = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	ssize_t n;
+
+	do
+		n = recvmsg(c->fd, &m, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	*fd_count = n > 0 ? control_fds(&m, fds) : 0;
+	return n > 0 ? json_loadb(c->buf, (size_t)n, 0, NULL) : NULL;
+}
+
+int connection_fd(const struct connection *c)
+{
+	return c->fd;
+}
+
 int connection_ask(struct cli *cli, json_t *request,
 		   void (*each)(struct cli *cli, json_t *packet, void *user),
 		   void *user, json_t **done)

@@ -57,6 +57,11 @@ const struct cli_verb cli_verbs[] = {
 	 "the whole way of one message, also of one that is gone"},
 	{"audit", verb_audit, false, "[--limit N] [--json]",
 	 "who did what, to how many, and why"},
+	{"export", verb_export, CLI_SELECTS_BESIDE,
+	 "postfix DIR [--queue hold|incoming|deferred] | eml DIR | smtp "
+	 "HOST:PORT  SELECTION --reason TEXT [--dry-run] | postfix|eml DIR "
+	 "--finish | abandon --reason TEXT",
+	 "hands a selection back, durably, and only then lets go"},
 	{"check", verb_check, false, "[-c FILE]", "validates the config"},
 	{"reload", verb_reload, false, "[--json]",
 	 "has sluiced read its config again; prints what changed"},

@@ -30,6 +30,8 @@ enum {
 	OPT_ROUTE,
 	OPT_POOL,
 	OPT_BACK,
+	OPT_FINISH,
+	OPT_CONNECTIONS,
 	OPT_ALL,
 	OPT_LIST,   /* selection: a list of strings */
 	OPT_SINGLE, /* selection: one string */
@@ -57,6 +59,8 @@ static const struct option options[] = {
 	{"pool", required_argument, NULL, OPT_POOL},
 	{"back", no_argument, NULL, OPT_BACK},
 	{"senders", no_argument, NULL, OPT_SENDERS},
+	{"finish", no_argument, NULL, OPT_FINISH},
+	{"connections", required_argument, NULL, OPT_CONNECTIONS},
 	{"all", no_argument, NULL, OPT_ALL},
 	{"provider", required_argument, NULL, OPT_LIST},
 	{"domain", required_argument, NULL, OPT_LIST},
@@ -91,7 +95,7 @@ void cli_usage(const struct cli_verb *v, bool to_stdout)
 		      "  --account USER --client-ip ADDRESS[/BITS] "
 		      "--subject REGEX --header 'NAME: REGEX'\n"
 		      "  --state waiting|deferred|held|needs-decision|"
-		      "in-flight|failed|expired\n"
+		      "in-flight|exporting|failed|expired\n"
 		      "  --id ID --older 2h --newer 1d --larger 1MiB "
 		      "--smaller 4KiB, or --all\n"
 		      "  What failed or expired is found by --state or --id "
@@ -207,6 +211,11 @@ static int option_take(struct cli *cli, int opt, const struct option *o)
 	case OPT_BACK:
 		cli->back = true;
 		return 0;
+	case OPT_FINISH:
+		cli->finish = true;
+		return 0;
+	case OPT_CONNECTIONS:
+		return number_parse(o->name, optarg, &cli->connections);
 	case OPT_ALL:
 		json_object_set_new(cli->selection, "all", json_true());
 		return 0;
@@ -244,7 +253,8 @@ int cli_options_parse(struct cli *cli, const struct cli_verb *v, int argc,
 	}
 	cli->args = argv + optind;
 	cli->arg_count = argc - optind;
-	if (v->selects && cli->arg_count > 0) {
+	if (v->selects && v->selects != CLI_SELECTS_BESIDE &&
+	    cli->arg_count > 0) {
 		fprintf(stderr,
 			"sluice: unexpected '%s'; a selection is made of "
 			"options, as --domain %s\n",

@@ -77,9 +77,11 @@ static void totals_print(const json_t *s)
 	char a[32], b[32], c[32];
 	json_int_t left = json_int(t, "waiting") + json_int(t, "deferred") +
 			  json_int(t, "held") + json_int(t, "in_flight") +
-			  json_int(t, "needs_decision");
+			  json_int(t, "needs_decision") +
+			  json_int(t, "exporting");
 	json_int_t over = json_int(t, "delivered") + json_int(t, "failed") +
-			  json_int(t, "expired") + json_int(t, "purged");
+			  json_int(t, "expired") + json_int(t, "purged") +
+			  json_int(t, "exported");
 
 	text_count((uint64_t)left, a);
 	text_count((uint64_t)json_int(t, "delivered"), b);
@@ -96,6 +98,11 @@ static void totals_print(const json_t *s)
 		      b);
 	text_time((uint64_t)json_int(t, "oldest"), c);
 	printf("now %s, ETA %s, oldest of %s\n", a, b, c);
+	if (json_int(t, "exporting") > 0)
+		printf("%lld recipients are being exported, or were when that "
+		       "was broken off: run the export again, or with "
+		       "--finish\n",
+		       (long long)json_int(t, "exporting"));
 }
 
 static void config_print(const json_t *s)

@@ -15,6 +15,7 @@ static const char *const state_names[] = {
 	[RCPT_HELD] = "held",
 	[RCPT_NEEDS_DECISION] = "needs-decision",
 	[RCPT_IN_FLIGHT] = "in-flight",
+	[RCPT_EXPORTING] = "exporting",
 	[RCPT_DELIVERED] = "delivered",
 	[RCPT_FAILED] = "failed",
 	[RCPT_EXPIRED] = "expired",

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "intake/envelope_json_priv.h"
 #include "sluice/addr.h"
 #include "sluice/domain.h"
 #include "smtp/address.h"
@@ -17,9 +18,12 @@
 #define ACCOUNT_BYTES_MAX 1024u
 
 static const char *const keys[] = {"sender", "recipients", "arrival", "account",
-				   "client"};
+				   "client", "envid",      "ret",     "body",
+				   "origin", "smtputf8",   NULL};
+static const char *const rcpt_keys[] = {"address", "orcpt", "notify", NULL};
 
-static int keys_check(const json_t *object, struct err *e)
+static int keys_check(const json_t *object, const char *const *known,
+		      struct err *e)
 {
 	const char *key;
 	json_t *value;
@@ -28,10 +32,9 @@ static int keys_check(const json_t *object, struct err *e)
 	{
 		size_t i = 0;
 
-		while (i < sizeof(keys) / sizeof(*keys) &&
-		       strcmp(keys[i], key) != 0)
+		while (known[i] && strcmp(known[i], key) != 0)
 			i++;
-		if (i == sizeof(keys) / sizeof(*keys))
+		if (!known[i])
 			return err_set(e, -EINVAL,
 				       "envelope: unknown key \"%.100s\"", key);
 	}
@@ -85,10 +88,16 @@ static int sender_fill(const json_t *v, struct envelope_build *b, struct err *e)
 static int rcpt_fill(const json_t *v, size_t number, struct envelope_build *b,
 		     struct err *e)
 {
+	const json_t *address =
+		json_is_object(v) ? json_object_get(v, "address") : v;
 	struct envelope_rcpt r = {0};
 	struct smtp_mailbox m = {0};
-	int rc = mailbox_check(v, "recipient", number, &m, e);
+	int rc = json_is_object(v) ? keys_check(v, rcpt_keys, e) : 0;
 
+	if (!rc)
+		rc = mailbox_check(address, "recipient", number, &m, e);
+	if (!rc && json_is_object(v))
+		rc = envelope_rcpt_dsn(v, number, b, &r, e);
 	if (rc)
 		return rc;
 	rc = envelope_build_address(b, &m.local, &m.domain, &r.address);
@@ -96,7 +105,7 @@ static int rcpt_fill(const json_t *v, size_t number, struct envelope_build *b,
 		return err_set(e, rc,
 			       "envelope: recipient %zu \"%.200s\": its domain "
 			       "is no domain name",
-			       number, json_string_value(v));
+			       number, json_string_value(address));
 	if (rc)
 		return rc;
 	if (!smtp_is_ascii(m.local.data, m.local.len))
@@ -179,7 +188,7 @@ int envelope_from_json(const json_t *object, uint32_t now_s,
 	envelope_build_reset(b);
 	if (!json_is_object(object))
 		return err_set(e, -EINVAL, "\"envelope\" must be an object");
-	rc = keys_check(object, e);
+	rc = keys_check(object, keys, e);
 	if (!rc)
 		rc = sender_fill(json_object_get(object, "sender"), b, e);
 	if (!rc)
@@ -191,5 +200,7 @@ int envelope_from_json(const json_t *object, uint32_t now_s,
 		rc = account_fill(json_object_get(object, "account"), b, e);
 	if (!rc)
 		rc = client_fill(json_object_get(object, "client"), b, e);
+	if (!rc)
+		rc = envelope_options(object, b, e);
 	return rc;
 }

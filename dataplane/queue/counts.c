@@ -83,15 +83,17 @@ static void counts_fill(const struct tally *t, struct queue_counts *out)
 		.held = t->by_state[RCPT_HELD] + t->waiting_stopped,
 		.needs_decision = t->by_state[RCPT_NEEDS_DECISION],
 		.in_flight = t->by_state[RCPT_IN_FLIGHT],
+		.exporting = t->by_state[RCPT_EXPORTING],
 		.delivered = t->by_state[RCPT_DELIVERED],
 		.failed = t->by_state[RCPT_FAILED],
 		.expired = t->by_state[RCPT_EXPIRED],
 		.purged = t->by_state[RCPT_PURGED],
+		.exported = t->by_state[RCPT_EXPORTED],
 		.other_done = t->by_state[RCPT_SUPPRESSED] +
 			      t->by_state[RCPT_EXPORTED],
 	};
 	out->recipients = out->waiting + out->deferred + out->held +
-			  out->needs_decision + out->in_flight;
+			  out->needs_decision + out->in_flight + out->exporting;
 }
 
 /* Earlier of two times of which 0 is none. */

@@ -210,7 +210,7 @@ uint32_t queue_domain_provider(const struct queue *q, uint32_t domain)
  * gave them. */
 static bool state_moves(uint32_t s)
 {
-	return s <= RCPT_IN_FLIGHT || rcpt_state_is_kept((uint8_t)s);
+	return s <= RCPT_EXPORTING || rcpt_state_is_kept((uint8_t)s);
 }
 
 static void tally_give(struct queue_provider *from, struct queue_provider *to,

@@ -182,6 +182,13 @@ int queue_apply_attempt(struct queue *q, uint64_t id, uint32_t rcpt_first,
 		if (n == NODE_NONE)
 			break;
 		struct node *node = queue_node(q, n);
+		/* Only an export sends what is kept: without its outcome it
+		 * is held afterwards, never sent by itself. */
+		if (rcpt_state_is_kept(node->state)) {
+			node->marks |= MARK_CUSTODY;
+			if (queue_place_revive(q, n) != 0)
+				continue;
+		}
 		if (rcpt_state_is_done(node->state))
 			continue;
 		queue_place_in_flight(q, n, when_s);
@@ -216,6 +223,9 @@ static void outcome_place(struct queue *q, uint32_t n,
 	case RCPT_WAITING:
 		queue_place_settle(q, n, false);
 		return;
+	case RCPT_EXPORTING:
+		(void)queue_place_exporting(q, n);
+		return;
 	default:
 		queue_place_done(q, n, o->state);
 		return;
@@ -226,6 +236,7 @@ static bool outcome_is_valid(const struct spool_outcome *o)
 {
 	return o->state == RCPT_WAITING || o->state == RCPT_DEFERRED ||
 	       o->state == RCPT_HELD || o->state == RCPT_NEEDS_DECISION ||
+	       o->state == RCPT_EXPORTING ||
 	       (rcpt_state_is_done(o->state) && o->state <= RCPT_EXPORTED);
 }
 
@@ -280,7 +291,9 @@ int queue_apply_outcome(struct queue *q, const struct spool_outcome *o)
 	if (rcpt_state_is_kept(node->state) && rcpt_state_is_done(o->state) &&
 	    !rcpt_state_is_kept(o->state))
 		queue_place_done(q, n, o->state); /* node is gone, perhaps */
-	else if (!rcpt_state_is_done(node->state))
+	else if (!rcpt_state_is_done(node->state) ||
+		 (rcpt_state_is_kept(node->state) &&
+		  o->state == RCPT_EXPORTING))
 		res = outcome_apply(q, n, o);
 	queue_tell_waiting(q);
 	return res;
@@ -308,7 +321,8 @@ static void set_one(struct queue *q, enum spool_set_kind kind, uint32_t n)
 			queue_place_settle(q, n, false);
 		return;
 	case SPOOL_SET_PURGED:
-		queue_place_done(q, n, RCPT_PURGED);
+		if (state != RCPT_EXPORTING) /* another may have it already */
+			queue_place_done(q, n, RCPT_PURGED);
 		return;
 	case SPOOL_SET_REQUEUED:
 		if (!(node->marks & MARK_REROUTED))

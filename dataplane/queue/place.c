@@ -9,7 +9,8 @@
  *
  * Every recipient that is to be sent is in exactly one list: its domain's
  * waiting, held or deferred ones, those in flight, those parked for a source;
- * one that needs a decision, or has failed or expired, is in none.
+ * one that needs a decision, is being exported, or has failed or expired, is in
+ * none.
  */
 #include <errno.h>
 
@@ -236,6 +237,25 @@ static void kept_leave(struct queue *q, uint32_t n)
 	queue_tally_move(q, queue_domain_at(q, node->domain), node->state, 0);
 	node->state = 0;
 	node->time_s = 0;
+}
+
+int queue_place_exporting(struct queue *q, uint32_t n)
+{
+	struct node *node = queue_node(q, n);
+	struct queue_domain *d = queue_domain_at(q, node->domain);
+	uint32_t arrival_s = queue_message(q, node->message)->arrival_s;
+	int res = 0;
+
+	if (rcpt_state_is_kept(node->state)) {
+		res = queue_oldest_add(q, d, arrival_s);
+		if (res != 0)
+			return res;
+		kept_leave(q, n);
+	} else if (node->state != 0) {
+		queue_place_remove(q, n);
+	}
+	place_enter(q, n, RCPT_EXPORTING, 0);
+	return 0;
 }
 
 int queue_place_revive(struct queue *q, uint32_t n)

@@ -120,6 +120,23 @@ uint32_t queue_via_provider(const char *key);
 /* One of those domains: its provider is not the domain's own. */
 bool queue_domain_is_via(const struct queue *q, uint32_t domain);
 
+/* Export: from any place into EXPORTING, where nothing but its own outcome (or
+ * queue_export_undo()) moves it; failed and expired ones too. -ENOENT, -EBUSY
+ * in flight, -EALREADY, -ENOMEM. */
+struct queue_prior {
+	uint8_t state;
+	uint8_t attempts;
+	uint8_t last_class;
+	uint16_t pinned; /* source + 1 */
+	uint32_t due_s;  /* deferred */
+};
+int queue_export_begin(struct queue *q, uint64_t id, uint32_t rcpt,
+		       struct queue_prior *prior);
+/* It stays ours: back to where it was, unless a hold or a release in the
+ * meantime says otherwise. Nothing is charged. */
+int queue_export_undo(struct queue *q, uint64_t id, uint32_t rcpt,
+		      const struct queue_prior *prior);
+
 /* What follows happened then or later; time never runs back. */
 void queue_time_set(struct queue *q, uint32_t when_s);
 /* Moves deferred recipients whose minute has come; call about once a second. */
@@ -247,7 +264,9 @@ struct queue_counts {
 	 * count since create. */
 	uint64_t messages, recipients;
 	uint64_t waiting, deferred, held, needs_decision, in_flight;
-	uint64_t delivered, failed, expired, purged, other_done;
+	uint64_t exporting;
+	uint64_t delivered, failed, expired, purged, exported;
+	uint64_t other_done;       /* suppressed and exported */
 	uint32_t oldest_arrival_s; /* of what is to be sent (at most 1 h
 				    * too old); 0 = none */
 	uint32_t next_due_s;       /* of deferred ones; 0 = none */

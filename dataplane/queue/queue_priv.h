@@ -294,6 +294,7 @@ void queue_place_settle(struct queue *q, uint32_t n, bool front);
 int queue_place_deferred(struct queue *q, uint32_t n, uint32_t due_s);
 void queue_place_in_flight(struct queue *q, uint32_t n, uint32_t when_s);
 void queue_place_needs_decision(struct queue *q, uint32_t n);
+int queue_place_exporting(struct queue *q, uint32_t n);
 int queue_place_parked(struct queue *q, uint32_t n, uint32_t source);
 /* A failed or expired one starts afresh. -ENOMEM: it stays as it is. */
 int queue_place_revive(struct queue *q, uint32_t n);

@@ -20,6 +20,7 @@
 
 #define CLIENT_FDS_MAX      64
 #define CLIENT_PACKET_BYTES 65536
+#define CLIENT_SEND_FDS_MAX 8
 
 struct client;
 struct engine;
@@ -44,6 +45,9 @@ const char *client_actor(const struct client *c);
 bool client_peer(const struct client *c, uid_t *uid, pid_t *pid);
 /* Sends one packet; takes the reference. */
 void client_send(struct client *c, json_t *packet);
+/* The same with descriptors beside it; they are the client's to close. */
+void client_send_fds(struct client *c, json_t *packet, const int *fds,
+		     uint32_t fd_count);
 /* Packets waiting to be sent: a task pauses above some. */
 uint32_t client_backlog(const struct client *c);
 /* Ends the request: {"done": true, ...} (takes `fields`, may be NULL). */
@@ -112,5 +116,6 @@ void verb_recovered(struct client *c, json_t *request);
 void verb_reload(struct client *c, json_t *request);
 void verb_tail(struct client *c, json_t *request);
 void verb_import(struct client *c, json_t *request);
+void verb_export(struct client *c, json_t *request);
 
 #endif

@@ -34,6 +34,8 @@
 struct packet {
 	struct packet *next;
 	size_t len;
+	uint32_t fd_count;
+	int fds[CLIENT_SEND_FDS_MAX]; /* closed with the packet */
 	char data[];
 };
 
@@ -52,6 +54,8 @@ struct client {
 	struct iovec recv_iov, send_iov;
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) *
 							 CLIENT_FDS_MAX)];
+	_Alignas(struct cmsghdr) char send_control[CMSG_SPACE(
+		sizeof(int) * CLIENT_SEND_FDS_MAX)];
 	char buf[CLIENT_PACKET_BYTES];
 };
 
@@ -101,6 +105,20 @@ void client_wake(struct client *c)
 	c->runnable = true;
 }
 
+/* The descriptors of a packet go beside it. */
+static void packet_fds_attach(struct client *c, const struct packet *p)
+{
+	struct cmsghdr *h = (struct cmsghdr *)c->send_control;
+
+	memset(c->send_control, 0, sizeof(c->send_control));
+	c->send_msg.msg_control = c->send_control;
+	c->send_msg.msg_controllen = CMSG_SPACE(sizeof(int) * p->fd_count);
+	h->cmsg_level = SOL_SOCKET;
+	h->cmsg_type = SCM_RIGHTS;
+	h->cmsg_len = CMSG_LEN(sizeof(int) * p->fd_count);
+	memcpy(CMSG_DATA(h), p->fds, sizeof(int) * p->fd_count);
+}
+
 static void client_send_next(struct client *c)
 {
 	struct packet *p = c->out;
@@ -109,10 +127,18 @@ static void client_send_next(struct client *c)
 		return;
 	c->send_iov = (struct iovec){p->data, p->len};
 	c->send_msg = (struct msghdr){.msg_iov = &c->send_iov, .msg_iovlen = 1};
+	if (p->fd_count > 0)
+		packet_fds_attach(c, p);
 	c->sending = io_sendmsg(c->command->en->io, &c->send_op, c->fd,
 				&c->send_msg) == 0;
 	if (!c->sending)
 		client_close(c);
+}
+
+static void fds_close(const int *fds, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		close(fds[i]);
 }
 
 static void packet_drop_first(struct client *c)
@@ -123,6 +149,7 @@ static void packet_drop_first(struct client *c)
 	if (c->out == NULL)
 		c->out_end = &c->out;
 	c->out_count--;
+	fds_close(p->fds, p->fd_count);
 	free(p);
 }
 
@@ -143,19 +170,22 @@ static void on_sent(struct io_op *op, int res, uint32_t flags, const void *data)
 	client_send_next(c);
 }
 
-static void client_send_bytes(struct client *c, const char *text, size_t len)
+/* The descriptors are the packet's. */
+static void client_send_bytes(struct client *c, const char *text, size_t len,
+			      const int *fds, uint32_t fd_count)
 {
-	struct packet *p;
+	struct packet *p = c->closing ? NULL : malloc(sizeof(*p) + len);
 
-	if (c->closing)
-		return;
-	p = malloc(sizeof(*p) + len);
 	if (p == NULL) {
+		fds_close(fds, fd_count);
 		client_close(c);
 		return;
 	}
 	p->next = NULL;
 	p->len = len;
+	p->fd_count = fd_count;
+	if (fd_count > 0)
+		memcpy(p->fds, fds, sizeof(int) * fd_count);
 	memcpy(p->data, text, len);
 	*c->out_end = p;
 	c->out_end = &p->next;
@@ -163,17 +193,25 @@ static void client_send_bytes(struct client *c, const char *text, size_t len)
 	client_send_next(c);
 }
 
-void client_send(struct client *c, json_t *packet)
+void client_send_fds(struct client *c, json_t *packet, const int *fds,
+		     uint32_t fd_count)
 {
 	char *text = packet ? json_dumps(packet, JSON_COMPACT) : NULL;
 
+	sluice_assert(fd_count <= CLIENT_SEND_FDS_MAX);
 	json_decref(packet);
 	if (text == NULL) {
+		fds_close(fds, fd_count);
 		client_close(c);
 		return;
 	}
-	client_send_bytes(c, text, strlen(text));
+	client_send_bytes(c, text, strlen(text), fds, fd_count);
 	free(text);
+}
+
+void client_send(struct client *c, json_t *packet)
+{
+	client_send_fds(c, packet, NULL, 0);
 }
 
 void client_done(struct client *c, json_t *fields)
@@ -248,12 +286,6 @@ static void request_run(struct client *c, json_t *request)
 		}
 	}
 	v->start(c, request);
-}
-
-static void fds_close(const int *fds, uint32_t count)
-{
-	for (uint32_t i = 0; i < count; i++)
-		close(fds[i]);
 }
 
 /* Descriptors that came with the packet. */
@@ -555,7 +587,7 @@ static void tail_lost_tell(struct client *c)
 			 (unsigned long long)c->tail_lost);
 
 	c->tail_lost = 0;
-	client_send_bytes(c, line, (size_t)n);
+	client_send_bytes(c, line, (size_t)n, NULL, 0);
 }
 
 void command_tail(struct command *cmd, const char *line, size_t len)
@@ -569,6 +601,6 @@ void command_tail(struct command *cmd, const char *line, size_t len)
 		}
 		if (c->tail_lost > 0)
 			tail_lost_tell(c);
-		client_send_bytes(c, line, len);
+		client_send_bytes(c, line, len, NULL, 0);
 	}
 }

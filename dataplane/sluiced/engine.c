@@ -400,6 +400,7 @@ void engine_destroy(struct engine **enp)
 	if (en->storage.ops != NULL)
 		en->storage.ops->destroy(&en->storage.state);
 	io_close(&en->io);
+	export_notes_destroy(en);
 	import_destroy(&en->import);
 	listener_destroy(&en->listener);
 	queue_destroy(&en->queue);

@@ -97,6 +97,7 @@ struct block; /* since when a path is blocked; blocks.c */
 struct block_note;
 struct ask;
 struct reroute_note; /* reroutes.c */
+struct export_note;  /* a session of the export verb; export_note.c */
 struct attempt_wait; /* an attempt on its way to the disk; results.c */
 struct command;      /* the command socket; command.c */
 struct listener;     /* SMTP intake */
@@ -132,6 +133,8 @@ struct engine {
 	struct listener *listener;
 	struct import *import;
 	bool importing; /* one session at a time */
+	bool exporting; /* likewise, and never both */
+	struct export_note *export_notes;
 
 	struct provider *providers OWNED_BY(role_queue);
 	uint32_t provider_count OWNED_BY(role_queue);
@@ -383,6 +386,12 @@ const char *reroute_of_provider(void *user, uint32_t provider);
 /* providers.c: the provider that `route` leads to, made if need be. */
 uint32_t provider_of_route(struct engine *en, const char *route)
 	RUNS_ON(role_queue);
+
+/* export_note.c */
+/* What is being handed back must not be found known by an import. */
+bool export_open(const struct engine *en);
+int export_from_note(struct engine *en, const char *key, struct text value);
+void export_notes_destroy(struct engine *en);
 
 /* events.c: takes over the reference; cheap when nobody listens */
 bool event_wanted(const struct engine *en);

@@ -80,6 +80,8 @@ static int on_note(void *user, const char *key, struct text value)
 		return time_from_note(en, value);
 	if (strncmp(key, "site/", 5) == 0)
 		return site_from_note(en, key, value);
+	if (strncmp(key, "export/", 7) == 0)
+		return export_from_note(en, key, value);
 	return 0;
 }
 

@@ -271,6 +271,9 @@ static const char *import_not_now(const struct engine *en)
 		return "sluiced is stopping";
 	if (en->importing)
 		return "another import is running: one at a time";
+	if (export_open(en))
+		return "an export is running, or was broken off and has to be "
+		       "finished first (see `sluice list --state exporting`)";
 	if (import_room(en->import) == 0)
 		return "what a broken-off import sent is still being stored: "
 		       "try again";

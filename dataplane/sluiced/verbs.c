@@ -40,6 +40,8 @@ static const struct verb verbs[] = {
 	{"recovered", verb_recovered, ""},
 	{"tail", verb_tail, ""},
 	{"import", verb_import, " kind copy normalise reason "},
+	{"export", verb_export,
+	 " kind where token staged selection reason finish abandon dry_run "},
 };
 
 const struct verb *verb_find(const char *name)

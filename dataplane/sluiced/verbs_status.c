@@ -17,16 +17,18 @@
 static json_t *counts_json(const struct queue_counts *q)
 {
 	return json_pack(
-		"{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
+		"{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
 		"messages", (json_int_t)q->messages, "recipients",
 		(json_int_t)q->recipients, "waiting", (json_int_t)q->waiting,
 		"deferred", (json_int_t)q->deferred, "held",
 		(json_int_t)q->held, "needs_decision",
 		(json_int_t)q->needs_decision, "in_flight",
-		(json_int_t)q->in_flight, "delivered", (json_int_t)q->delivered,
-		"failed", (json_int_t)q->failed, "expired",
-		(json_int_t)q->expired, "purged", (json_int_t)q->purged,
-		"oldest", (json_int_t)q->oldest_arrival_s, "next_due",
+		(json_int_t)q->in_flight, "exporting", (json_int_t)q->exporting,
+		"delivered", (json_int_t)q->delivered, "failed",
+		(json_int_t)q->failed, "expired", (json_int_t)q->expired,
+		"purged", (json_int_t)q->purged, "exported",
+		(json_int_t)q->exported, "oldest",
+		(json_int_t)q->oldest_arrival_s, "next_due",
 		(json_int_t)q->next_due_s);
 }
 

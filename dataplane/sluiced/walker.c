@@ -144,6 +144,7 @@ static bool entry_confirm(struct walker *w, struct walker_entry *e,
 	}
 	e->sender = h->record.env.sender;
 	e->recipient = h->record.env.rcpts[e->index.rcpt].address;
+	e->record = &h->record;
 	return e->index.exact ||
 	       (fits && record_match_recipient(w->match, e->recipient));
 }

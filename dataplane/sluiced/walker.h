@@ -23,6 +23,7 @@ struct walker_entry {
 	struct text sender; /* only with envelopes; valid in the call */
 	struct text recipient;
 	bool unreadable; /* the record is damaged: no envelope */
+	const struct spool_record *record; /* likewise; NULL when unreadable */
 };
 
 struct walker_ops {

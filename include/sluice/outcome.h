@@ -15,6 +15,8 @@ enum rcpt_state {
 	RCPT_HELD = 3,           /* taken over and not released, or held */
 	RCPT_NEEDS_DECISION = 4, /* an operator has to say what happens */
 	RCPT_IN_FLIGHT = 5,      /* in memory only, never journaled */
+	RCPT_EXPORTING = 6,      /* being handed back; journaled once a copy
+				  * elsewhere is durable and may go out */
 	/* done: an outcome */
 	RCPT_DELIVERED = 16,
 	RCPT_FAILED = 17,

@@ -326,10 +326,10 @@ static void states_have_their_names_and_numbers(void **state)
 	static const struct {
 		uint8_t number;
 		const char *name;
-	} all[] = {{1, "waiting"},        {2, "deferred"},  {3, "held"},
-		   {4, "needs-decision"}, {5, "in-flight"}, {16, "delivered"},
-		   {17, "failed"},        {18, "expired"},  {19, "purged"},
-		   {20, "suppressed"},    {21, "exported"}};
+	} all[] = {{1, "waiting"},        {2, "deferred"},    {3, "held"},
+		   {4, "needs-decision"}, {5, "in-flight"},   {6, "exporting"},
+		   {16, "delivered"},     {17, "failed"},     {18, "expired"},
+		   {19, "purged"},        {20, "suppressed"}, {21, "exported"}};
 	unsigned named = 0;
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		assert_string_equal(rcpt_state_name(all[i].number),

@@ -65,6 +65,38 @@ static void whole_envelope_is_read(void **state)
 	envelope_build_fini(&b);
 }
 
+/* Catches DSN options that are lost between export and import. */
+static void options_are_read(void **state)
+{
+	struct envelope_build b;
+	struct err e;
+
+	assert_int_equal(envelope_build_init(&b, ENVELOPE_TEXT_MAX), 0);
+	assert_int_equal(
+		read_json("{\"sender\": \"\", \"envid\": \"Q+2B1\", \"ret\": "
+			  "\"hdrs\", \"body\": \"8bitmime\", \"origin\": "
+			  "\"A1B2\", \"smtputf8\": true, \"recipients\": "
+			  "[\"a@d.test\", {\"address\": \"b@d.test\", "
+			  "\"orcpt\": \"rfc822;c+2Bd@d.test\", \"notify\": "
+			  "[\"success\", \"delay\"]}, {\"address\": "
+			  "\"c@d.test\", \"notify\": [\"never\"]}]}",
+			  &b, &e),
+		0);
+	expect_text(b.env.envid, "Q+2B1");
+	expect_text(b.env.origin, "A1B2");
+	assert_int_equal(b.env.ret, RET_HDRS);
+	assert_int_equal(b.env.body, BODY_8BITMIME);
+	assert_int_equal(b.env.smtputf8, 1);
+	assert_int_equal(b.env.rcpt_count, 3);
+	expect_text(b.env.rcpts[0].address, "a@d.test");
+	assert_int_equal(b.env.rcpts[0].notify, 0);
+	expect_text(b.env.rcpts[1].orcpt, "rfc822;c+2Bd@d.test");
+	assert_int_equal(b.env.rcpts[1].notify, NOTIFY_SUCCESS | NOTIFY_DELAY);
+	expect_text(b.env.rcpts[2].address, "c@d.test");
+	assert_int_equal(b.env.rcpts[2].notify, NOTIFY_NEVER);
+	envelope_build_fini(&b);
+}
+
 /* Catches errors that do not say which key or address is wrong. */
 static void errors_name_what_is_wrong(void **state)
 {
@@ -74,6 +106,30 @@ static void errors_name_what_is_wrong(void **state)
 		{"[]", "must be an object"},
 		{"{\"recipients\": [\"b@d.test\"]}", "\"sender\" is missing"},
 		{"{\"sender\": \"\"}", "\"recipients\""},
+		{"{\"sender\": \"\", \"recipients\": [{\"address\": "
+		 "\"b@d.test\", \"notify\": [\"never\", \"delay\"]}]}",
+		 "recipient 1: \"notify\""},
+		{"{\"sender\": \"\", \"recipients\": [{\"address\": "
+		 "\"b@d.test\", \"notify\": []}]}",
+		 "recipient 1: \"notify\""},
+		{"{\"sender\": \"\", \"recipients\": [\"a@d.test\", "
+		 "{\"address\": \"b@d.test\", \"orcpt\": \"b@d.test\"}]}",
+		 "recipient 2: \"orcpt\""},
+		{"{\"sender\": \"\", \"recipients\": [{\"address\": "
+		 "\"b@d.test\", \"colour\": 1}]}",
+		 "unknown key \"colour\""},
+		{"{\"sender\": \"\", \"recipients\": [{\"notify\": "
+		 "[\"delay\"]}]}",
+		 "recipient 1 is no string"},
+		{"{\"sender\": \"\", \"recipients\": [\"b@d.test\"], "
+		 "\"envid\": \"a\\r\\nRSET\"}",
+		 "\"envid\""},
+		{"{\"sender\": \"\", \"recipients\": [\"b@d.test\"], "
+		 "\"ret\": \"some\"}",
+		 "\"ret\" must be \"full\" or \"hdrs\""},
+		{"{\"sender\": \"\", \"recipients\": [\"b@d.test\"], "
+		 "\"smtputf8\": 1}",
+		 "\"smtputf8\""},
 		{"{\"sender\": \"\", \"recipients\": []}", "\"recipients\""},
 		{"{\"sender\": \"\", \"recipients\": \"b@d.test\"}",
 		 "\"recipients\""},
@@ -181,6 +237,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whole_envelope_is_read),
+		cmocka_unit_test(options_are_read),
 		cmocka_unit_test(errors_name_what_is_wrong),
 		cmocka_unit_test(orcpt_is_encoded),
 		cmocka_unit_test(builder_keeps_its_bounds),
