@@ -251,7 +251,10 @@ static void attempt_failed(struct connection *c, uint8_t phase,
 {
 	struct delivery *d = c->d;
 	struct lane *l = c->lane;
+	struct domain *dom = domain_find(d, l->domain);
 
+	if (dom)
+		domain_failure_told(d, dom);
 	l->wanted = false;
 	lane_unwait(l);
 	d->stats.connections_failed++;

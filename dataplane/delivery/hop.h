@@ -45,8 +45,11 @@ struct domain {
 	uint64_t used_ns;     /* turn in which a grant is being used */
 	struct hop *hop;
 	char why[160];         /* of DOMAIN_UNROUTABLE */
-	struct link tell_link; /* unroutable() is owed */
-	struct link ask_link;  /* in line for a query */
+	struct link tell_link; /* unroutable() or connect_failed() is owed */
+	bool owes_failure;     /* the latter, of `failed_source` */
+	uint32_t failed_source;
+	uint64_t told_ns;     /* not to be told of failed hosts again before */
+	struct link ask_link; /* in line for a query */
 };
 
 /* route.c */
@@ -58,6 +61,11 @@ struct domain *domain_find(const struct delivery *d, uint32_t number);
 /* The hop to use now; NULL: not known (a query runs, or unroutable() will be
  * called). */
 struct hop *domain_hop(struct delivery *d, struct domain *dom, uint32_t source);
+/* A connection could not be made; the owner has been told, or will be of the
+ * second: its hosts are in back-off because of others. */
+void domain_failure_told(struct delivery *d, struct domain *dom);
+void domain_failure_tell(struct delivery *d, struct domain *dom,
+			 uint32_t source);
 /* Asks DNS if what is known has expired; the owner is told. */
 void domain_ask(struct delivery *d, struct domain *dom);
 void domains_ask(struct delivery *d); /* starts queries that are due */

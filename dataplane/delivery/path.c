@@ -264,10 +264,14 @@ static void lane_wait_for_backoff(struct lane *l)
 {
 	uint64_t now_ns = io_now_ns(l->d->io);
 	uint64_t due_ns = lane_retry_ns(l, now_ns);
+	struct domain *dom = domain_find(l->d, l->domain);
 
 	lane_unwait(l);
 	if (due_ns != CLOCK_NEVER_NS)
 		io_timer_set(l->d->io, &l->retry, due_ns);
+	/* Who only looks on while others try has a failure to count, too. */
+	if (dom && due_ns > now_ns && !l->open)
+		domain_failure_tell(l->d, dom, l->path->source);
 }
 
 /* The hosts are too old to be used: the owner offers anew when DNS has been

@@ -135,8 +135,13 @@ static void query_free(struct query *q)
 /* Those whose answers will not come any more: the resolver is closed. */
 void queries_destroy(struct delivery *d)
 {
-	while (!link_empty(&d->query_list))
-		query_free(LINK_OWNER(d->query_list.next, struct query, link));
+	while (!link_empty(&d->query_list)) {
+		struct query *q =
+			LINK_OWNER(d->query_list.next, struct query, link);
+
+		link_remove(&q->link);
+		free(q);
+	}
 }
 
 static void query_end(struct query *q)

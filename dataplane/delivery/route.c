@@ -26,6 +26,7 @@
 #define RETRY_MAX_NS   (300 * NS_PER_S)
 #define NEGATIVE_MAX   (3600 * NS_PER_S)
 #define GRANT_NS       NS_PER_S
+#define TELL_NS        (10 * NS_PER_S)
 #define QUERIES_MAX    2048u /* each takes some KiB */
 #define SUSPECTS_MAX   (QUERIES_MAX / 4)
 
@@ -140,6 +141,33 @@ static void domain_tell_later(struct delivery *d, struct domain *dom)
 	delivery_kick(d);
 }
 
+void domain_failure_told(struct delivery *d, struct domain *dom)
+{
+	dom->told_ns = io_now_ns(d->io) + TELL_NS;
+}
+
+void domain_failure_tell(struct delivery *d, struct domain *dom,
+			 uint32_t source)
+{
+	if (io_now_ns(d->io) < dom->told_ns)
+		return;
+	domain_failure_told(d, dom);
+	dom->owes_failure = true;
+	dom->failed_source = source;
+	domain_tell_later(d, dom);
+}
+
+static void tell_failure(struct delivery *d, struct domain *dom)
+{
+	dom->owes_failure = false;
+	if (dom->state == DOMAIN_ROUTED)
+		d->ops->connect_failed(d->user, dom->provider,
+				       dom->failed_source, dom->number,
+				       PHASE_CONNECT, NULL, dom->hop->hosts[0],
+				       "all its hosts have just failed for "
+				       "others, they are tried again soon");
+}
+
 void domains_tell(struct delivery *d)
 {
 	while (!link_empty(&d->tell)) {
@@ -147,6 +175,8 @@ void domains_tell(struct delivery *d)
 			LINK_OWNER(d->tell.next, struct domain, tell_link);
 
 		link_remove(&dom->tell_link);
+		if (dom->owes_failure)
+			tell_failure(d, dom);
 		if (dom->state == DOMAIN_UNROUTABLE)
 			d->ops->unroutable(d->user, dom->number, dom->permanent,
 					   dom->why);

@@ -413,6 +413,32 @@ static void a_dead_host_is_not_tried_by_every_domain(void **state)
 	teardown(&s);
 }
 
+/* A domain that need not try, because another has found out, is told too: its
+ * owner counts failures by domain. */
+static void domains_that_look_on_are_told(void **state)
+{
+	static const struct fake_record r[] = {
+		{"d1.test", FAKE_MX, 10, "gone.test", 0},
+		{"d2.test", FAKE_MX, 10, "gone.test", 0},
+		{"gone.test", FAKE_A, 0, "127.0.0.19", 0}};
+	struct delivery_stats st;
+	struct setup s;
+
+	setup(&s, r, COUNT(r));
+	start(&s, "d1.test");
+	assert_int_equal(delivery_domain_set(s.r.d, 2, "d2.test", 0), 0);
+	store(&s, 1);
+	room_run(&s.r, &s.r.failed, 1);
+	s.r.messages[0].domain = 2;
+	s.r.may_offer = true;
+	room_run(&s.r, &s.r.failed, 2);
+	assert_string_equal(s.r.failure, "connect/- connect/-");
+	assert_string_equal(s.r.remote, "gone.test");
+	delivery_stats(s.r.d, &st);
+	assert_int_equal(st.connections_tried, 1);
+	teardown(&s);
+}
+
 /* Each source uses the addresses of its own family. */
 static void a_source_takes_the_addresses_of_its_family(void **state)
 {
@@ -511,6 +537,7 @@ int main(void)
 		cmocka_unit_test(silent_name_servers_hold_up_nobody),
 		cmocka_unit_test(a_silent_name_server_is_told),
 		cmocka_unit_test(a_dead_host_is_not_tried_by_every_domain),
+		cmocka_unit_test(domains_that_look_on_are_told),
 		cmocka_unit_test(a_source_takes_the_addresses_of_its_family),
 		cmocka_unit_test(the_best_hosts_are_told),
 		cmocka_unit_test(the_first_host_among_equals_is_random),
