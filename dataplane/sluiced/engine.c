@@ -299,8 +299,8 @@ static int create_delivery(struct engine *en, struct err *e)
 	role_assert(&role_spool);
 	if (rc == 0) {
 		reroutes_restore(en);
-		stops_restore(en);
 		sites_restore(en);
+		stops_restore(en);
 		blocks_restore(en);
 		domains_to_delivery(en);
 		blocks_restored(en);
