@@ -460,7 +460,7 @@ def bash_completes_verbs_options_and_states(rig):
         return rig.run("bash", "-euc", script, "bash",
                        *words).stdout.split()
     equal(completed("sluice", "re"), ["release", "requeue", "reroute",
-                                      "replies", "recovered"], "verbs")
+                                      "replies", "reload", "recovered"], "verbs")
     equal(completed("sluice", "purge", "--sender"),
           ["--senders", "--sender", "--sender-domain"], "options")
     equal(completed("sluice", "list", "--state", "d"), ["deferred"], "states")
