@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * command.c - the command socket: clients, packets, tasks.
+ * command.c - the command socket: clients, requests, tasks. What goes out to
+ * them is in client_send.c.
  *
  * Role: command. Unix SOCK_SEQPACKET: one packet is one JSON object, with up
  * to 64 descriptors beside it. Bound: CLIENTS_MAX clients, one request each;
@@ -22,56 +23,12 @@
 #include "sluice/assert.h"
 #include "sluice/clock.h"
 #include "sluice/log.h"
-#include "sluiced/client.h"
-#include "sluiced/engine_priv.h"
+#include "sluiced/command_priv.h"
 #include "sluiced/sockets.h"
 
-#define CLIENTS_MAX      64
-#define TAIL_BACKLOG_MAX 1024      /* events waiting for a slow reader */
-#define SEND_BYTES       (1 << 20) /* a packet has to fit in whole */
-#define ACCEPT_AGAIN_NS  (200 * NS_PER_MS)
-
-struct packet {
-	struct packet *next;
-	size_t len;
-	uint32_t fd_count;
-	int fds[CLIENT_SEND_FDS_MAX]; /* closed with the packet */
-	char data[];
-};
-
-struct client {
-	struct client *next;
-	struct command *command;
-	struct task *task;
-	int fd;
-	bool tailing, closing, runnable, receiving, sending;
-	uint64_t tail_lost;
-	char actor[64];
-	struct packet *out, **out_end;
-	uint32_t out_count;
-	struct io_op recv_op, send_op;
-	struct msghdr recv_msg, send_msg;
-	struct iovec recv_iov, send_iov;
-	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) *
-							 CLIENT_FDS_MAX)];
-	_Alignas(struct cmsghdr) char send_control[CMSG_SPACE(
-		sizeof(int) * CLIENT_SEND_FDS_MAX)];
-	char buf[CLIENT_PACKET_BYTES];
-};
-
-struct command {
-	struct engine *en;
-	int fd;
-	bool inherited; /* the socket's name is systemd's */
-	struct io_op accept_op;
-	struct io_timer accept_again;
-	struct client *clients;
-	uint32_t client_count;
-	uint32_t tailing;
-};
-
-static void client_receive(struct client *c);
-static void client_close(struct client *c);
+#define CLIENTS_MAX     64
+#define SEND_BYTES      (1 << 20) /* a packet has to fit in whole */
+#define ACCEPT_AGAIN_NS (200 * NS_PER_MS)
 
 struct engine *client_engine(struct client *c)
 {
@@ -103,136 +60,6 @@ uint32_t client_backlog(const struct client *c)
 void client_wake(struct client *c)
 {
 	c->runnable = true;
-}
-
-/* The descriptors of a packet go beside it. */
-static void packet_fds_attach(struct client *c, const struct packet *p)
-{
-	struct cmsghdr *h = (struct cmsghdr *)c->send_control;
-
-	memset(c->send_control, 0, sizeof(c->send_control));
-	c->send_msg.msg_control = c->send_control;
-	c->send_msg.msg_controllen = CMSG_SPACE(sizeof(int) * p->fd_count);
-	h->cmsg_level = SOL_SOCKET;
-	h->cmsg_type = SCM_RIGHTS;
-	h->cmsg_len = CMSG_LEN(sizeof(int) * p->fd_count);
-	memcpy(CMSG_DATA(h), p->fds, sizeof(int) * p->fd_count);
-}
-
-static void client_send_next(struct client *c)
-{
-	struct packet *p = c->out;
-
-	if (c->sending || p == NULL || c->closing)
-		return;
-	c->send_iov = (struct iovec){p->data, p->len};
-	c->send_msg = (struct msghdr){.msg_iov = &c->send_iov, .msg_iovlen = 1};
-	if (p->fd_count > 0)
-		packet_fds_attach(c, p);
-	c->sending = io_sendmsg(c->command->en->io, &c->send_op, c->fd,
-				&c->send_msg) == 0;
-	if (!c->sending)
-		client_close(c);
-}
-
-static void fds_close(const int *fds, uint32_t count)
-{
-	for (uint32_t i = 0; i < count; i++)
-		close(fds[i]);
-}
-
-static void packet_drop_first(struct client *c)
-{
-	struct packet *p = c->out;
-
-	c->out = p->next;
-	if (c->out == NULL)
-		c->out_end = &c->out;
-	c->out_count--;
-	fds_close(p->fds, p->fd_count);
-	free(p);
-}
-
-static void on_sent(struct io_op *op, int res, uint32_t flags, const void *data)
-{
-	struct client *c = op->user;
-
-	(void)flags;
-	(void)data;
-	c->sending = false;
-	packet_drop_first(c);
-	if (res < 0) {
-		client_close(c);
-		return;
-	}
-	if (c->task != NULL)
-		c->runnable = true;
-	client_send_next(c);
-}
-
-/* The descriptors are the packet's. */
-static void client_send_bytes(struct client *c, const char *text, size_t len,
-			      const int *fds, uint32_t fd_count)
-{
-	struct packet *p = c->closing ? NULL : malloc(sizeof(*p) + len);
-
-	if (p == NULL) {
-		fds_close(fds, fd_count);
-		client_close(c);
-		return;
-	}
-	p->next = NULL;
-	p->len = len;
-	p->fd_count = fd_count;
-	if (fd_count > 0)
-		memcpy(p->fds, fds, sizeof(int) * fd_count);
-	memcpy(p->data, text, len);
-	*c->out_end = p;
-	c->out_end = &p->next;
-	c->out_count++;
-	client_send_next(c);
-}
-
-void client_send_fds(struct client *c, json_t *packet, const int *fds,
-		     uint32_t fd_count)
-{
-	char *text = packet ? json_dumps(packet, JSON_COMPACT) : NULL;
-
-	sluice_assert(fd_count <= CLIENT_SEND_FDS_MAX);
-	json_decref(packet);
-	if (text == NULL) {
-		fds_close(fds, fd_count);
-		client_close(c);
-		return;
-	}
-	client_send_bytes(c, text, strlen(text), fds, fd_count);
-	free(text);
-}
-
-void client_send(struct client *c, json_t *packet)
-{
-	client_send_fds(c, packet, NULL, 0);
-}
-
-void client_done(struct client *c, json_t *fields)
-{
-	if (fields == NULL)
-		fields = json_object();
-	json_object_set_new(fields, "done", json_true());
-	client_send(c, fields);
-	client_receive(c);
-}
-
-void client_error(struct client *c, int status, const char *fmt, ...)
-{
-	char text[ERR_TEXT_BYTES];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	client_send(c, json_pack("{s:s,s:i}", "error", text, "code", status));
-	client_receive(c);
 }
 
 void client_task(struct client *c, struct task *t)
@@ -322,7 +149,7 @@ static void packet_handle(struct client *c, size_t len)
 			client_receive(c);
 		return;
 	}
-	fds_close(fds, fd_count);
+	client_fds_close(fds, fd_count);
 	if (c->recv_msg.msg_flags & MSG_TRUNC)
 		client_error(c, EX_DATAERR, "packet is larger than %d bytes",
 			     CLIENT_PACKET_BYTES);
@@ -347,7 +174,7 @@ static void on_received(struct io_op *op, int res, uint32_t flags,
 	c->receiving = false;
 	if (res <= 0 || c->closing) {
 		if (res > 0)
-			fds_close(fds, packet_fds(&c->recv_msg, fds));
+			client_fds_close(fds, packet_fds(&c->recv_msg, fds));
 		client_close(c);
 		client_task_end(c); /* no caller is inside it */
 		return;
@@ -355,7 +182,7 @@ static void on_received(struct io_op *op, int res, uint32_t flags,
 	packet_handle(c, (size_t)res);
 }
 
-static void client_receive(struct client *c)
+void client_receive(struct client *c)
 {
 	if (c->receiving || c->closing)
 		return;
@@ -375,7 +202,7 @@ static void client_receive(struct client *c)
 /* Called from anywhere, also by a task that sends: task and struct go in
  * clients_reap(), when no caller is inside them, and the struct only when
  * nothing of it is in the ring any more. */
-static void client_close(struct client *c)
+void client_close(struct client *c)
 {
 	if (c->closing)
 		return;
@@ -402,7 +229,7 @@ static void clients_reap(struct command *cmd)
 		*at = c->next;
 		cmd->client_count--;
 		while (c->out != NULL)
-			packet_drop_first(c);
+			client_packet_drop_first(c);
 		close(c->fd);
 		free(c);
 	}
@@ -433,7 +260,7 @@ static void client_new(struct command *cmd, int fd)
 	c->fd = fd;
 	c->out_end = &c->out;
 	c->recv_op = (struct io_op){.done = on_received, .user = c};
-	c->send_op = (struct io_op){.done = on_sent, .user = c};
+	c->send_op = (struct io_op){.done = client_on_sent, .user = c};
 	actor_of(fd, c->actor);
 	/* Less than asked for is enough for most. */
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
@@ -572,35 +399,4 @@ bool command_step(struct command *cmd)
 		busy |= c->runnable;
 	}
 	return busy;
-}
-
-bool command_tail_wanted(const struct command *cmd)
-{
-	return cmd->tailing > 0;
-}
-
-static void tail_lost_tell(struct client *c)
-{
-	char line[64];
-	int n = snprintf(line, sizeof(line),
-			 "{\"type\":\"lost\",\"events\":%llu}",
-			 (unsigned long long)c->tail_lost);
-
-	c->tail_lost = 0;
-	client_send_bytes(c, line, (size_t)n, NULL, 0);
-}
-
-void command_tail(struct command *cmd, const char *line, size_t len)
-{
-	for (struct client *c = cmd->clients; c != NULL; c = c->next) {
-		if (!c->tailing)
-			continue;
-		if (c->out_count >= TAIL_BACKLOG_MAX) {
-			c->tail_lost++;
-			continue;
-		}
-		if (c->tail_lost > 0)
-			tail_lost_tell(c);
-		client_send_bytes(c, line, len, NULL, 0);
-	}
 }
