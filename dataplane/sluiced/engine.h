@@ -14,6 +14,7 @@
 #include "sluice/err.h"
 #include "sluice/role.h"
 
+struct client;
 struct engine;
 struct sockets;
 
@@ -31,8 +32,8 @@ int engine_step(struct engine *en)
 	RUNS_ON(role_queue, role_spool, role_worker, role_command);
 
 /* Reads the config file again and changes over to it, or says why not and goes
- * on as before. Between two turns. */
-int engine_reload(struct engine *en, const char *actor, struct err *e)
+ * on as before. Between two turns. `c` asked for it; NULL: SIGHUP. */
+int engine_reload(struct engine *en, struct client *c, struct err *e)
 	RUNS_ON(role_queue, role_spool, role_worker, role_command);
 
 /* No new messages go out; engine_stopped() once those in flight are done and

@@ -144,7 +144,7 @@ static int run(struct engine *en)
 		if (reload_asked) {
 			reload_asked = 0;
 			/* The error is in the log and in `status`. */
-			(void)engine_reload(en, "SIGHUP", &e);
+			(void)engine_reload(en, NULL, &e);
 		}
 		rc = engine_step(en);
 		if (rc == -EINTR)

@@ -17,6 +17,7 @@
 #include "sluice/config_change.h"
 #include "sluice/intern.h"
 #include "sluice/log.h"
+#include "sluiced/audit.h"
 #include "sluiced/client.h"
 #include "sluiced/engine_priv.h"
 #include "sluiced/listener.h"
@@ -327,8 +328,24 @@ static void reload_tell(struct reload *r, const char *actor)
 	en->config_error.text[0] = '\0';
 }
 
-int engine_reload(struct engine *en, const char *actor, struct err *e)
+/* In the audit, too; nobody waits for it: what changed stands in `status`. */
+static void reload_record(struct engine *en, struct client *c, int rc,
+			  const struct err *e) RUNS_ON(role_command)
 {
+	json_t *line = audit_line(c, "reload");
+
+	if (line == NULL)
+		return;
+	if (rc == 0)
+		json_object_set(line, "changes", en->config_changes);
+	json_object_set_new(line, "result",
+			    json_string(rc == 0 ? "done" : e->text));
+	audit_write(en->audit, line, NULL, NULL);
+}
+
+int engine_reload(struct engine *en, struct client *c, struct err *e)
+{
+	const char *actor = c != NULL ? client_actor(c) : "SIGHUP";
 	struct reload r = {.en = en};
 	int rc;
 
@@ -345,6 +362,7 @@ int engine_reload(struct engine *en, const char *actor, struct err *e)
 		log_error("reload", "by %s: %s; the old config stays", actor,
 			  e->text);
 	}
+	reload_record(en, c, rc, e);
 	reload_drop(&r);
 	service_ready();
 	return rc;

@@ -21,7 +21,7 @@ static bool reload_step(struct task *t)
 	role_assert(&role_spool);
 	role_assert(&role_worker);
 	role_assert(&role_command);
-	if (engine_reload(en, client_actor(c), &e) == 0)
+	if (engine_reload(en, c, &e) == 0)
 		client_done(c, json_pack("{s:O,s:O}", "changes",
 					 en->config_changes, "restart",
 					 en->config_restart));

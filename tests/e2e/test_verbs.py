@@ -4,6 +4,7 @@
 import os
 import pty
 import select
+import signal
 import time
 
 from harness import (Sluiced, case, check, configuration, equal, free_port,
@@ -429,6 +430,11 @@ def the_audit_knows_who_did_what_to_how_many(rig):
     s.cli("requeue", "--all", "--reason", "behind a torn line")
     equal([e["reason"] for e in s.json("audit")[-2:]],
           ["again", "behind a torn line"], "after a torn line")
+    s.cli("reload")
+    s.process.child.send_signal(signal.SIGHUP)
+    wait_for("both reloads in the audit", 10, lambda: [
+        (e["verb"], e["result"]) for e in s.json("audit")[-2:]] ==
+        [("reload", "done")] * 2)
 
 
 @case
