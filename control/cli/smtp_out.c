@@ -146,6 +146,10 @@ static void data_reply(struct smtp_out *c, int code)
 	if (code != 354) {
 		accepted_results(c, SMTP_OUT_REFUSED);
 		say(c, "RSET", SMTP_OUT_RSET);
+	} else if (c->refusal[0] != '\0') {
+		/* MAIL refused, and content wanted: it might take a dot alone
+		 * for an empty message to those that it took. */
+		smtp_out_close(c, "it wants content for a MAIL it refused");
 	} else if (c->accepted_count == 0) {
 		/* Nobody is left, but it waits for content: an empty one. */
 		say(c, ".", SMTP_OUT_FINAL);

@@ -214,7 +214,7 @@ static bool export_done(struct export_task *t) RUNS_ON(role_spool)
 		log_end(t, seconds);
 	if (!t->smtp && !t->dry_run && !t->abandon)
 		export_note_forget(t->en, t->token);
-	client_done(c, json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:f}",
+	client_done(c, json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:f}",
 				 "messages", (json_int_t)t->messages,
 				 "recipients", (json_int_t)t->recipients,
 				 "in_flight", (json_int_t)t->in_flight,

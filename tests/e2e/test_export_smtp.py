@@ -3,6 +3,8 @@
 
 import json
 import random
+import socket
+import threading
 
 from exporting import dsn_message, export, odd_messages, started
 from harness import (backlog, all_arrived, case, check, equal, free_port,
@@ -61,8 +63,8 @@ def a_postfix_takes_it_by_smtp(rig):
     r = export(s, "smtp", f"127.0.0.1:{p.port}", "--all", "--json")
     equal(json.loads(r.stdout.splitlines()[-1])["recipients"], before,
           f"exported\n{r.stderr}")
-    wait_for("the queue", 30, lambda: len(p.files()) == 206)
     p.stop()
+    equal(len(p.files()), 206, "queued there")
     texts = [f.read_bytes() for f in p.files()]
     equal(sum(b"dsn_orig_rcpt=rfc822;c+d@y.test" in t
               and b"notify_flags=10" in t and b"ret_flags=2" in t
@@ -122,6 +124,52 @@ def no_answer_to_the_last_byte_is_a_doubt_by_name(rig):
     s.stop()
     s.start()
     equal(s.status()["doubts"], len(doubts), "after a restart")
+
+
+def answers(port, replies, heard):
+    """A receiver that answers by the first word of each line, with
+    PIPELINING, and notes what it hears."""
+    def serve(peer):
+        with peer, peer.makefile("rwb") as f:
+            f.write(b"220 odd\r\n")
+            f.flush()
+            for line in f:
+                heard.append(line)
+                word = line.split()[0].upper() if line.split() else b""
+                f.write(replies.get(word, b"250 ok\r\n"))
+                f.flush()
+
+    def accept(server):
+        with server:
+            for _ in range(50):
+                peer, _ = server.accept()
+                threading.Thread(target=serve, args=(peer,),
+                                 daemon=True).start()
+
+    server = socket.create_server(("127.0.3.1", port))
+    threading.Thread(target=accept, args=(server,), daemon=True).start()
+
+
+@case
+def no_empty_message_to_who_refused_the_sender(rig):
+    """Catches a dot alone that a receiver takes for a message: it had refused
+    MAIL, and takes recipients and DATA all the same."""
+    s, _ = started(rig)
+    q = QueueDirectory(rig.dir / "pq")
+    q.message(b"a@x.test", [b"u@y.test", b"v@y.test"], b"\nhello\n")
+    s.cli("import", "postfix", q.path)
+    port, heard = free_port(), []
+    answers(port, {b"EHLO": b"250-odd\r\n250 PIPELINING\r\n",
+                   b"MAIL": b"550 5.7.1 not from you\r\n",
+                   b"DATA": b"354 go on\r\n"}, heard)
+    r = export(s, "smtp", f"127.0.3.1:{port}", "--all", "--json", check=False)
+    check(r.returncode in (65, 75), f"exit status {r.returncode}")
+    check(b"DATA\r\n" in heard, heard)
+    check(b".\r\n" not in heard, heard)
+    lines = [json.loads(x) for x in r.stdout.splitlines()]
+    equal([(x["result"], x["reply"][:9]) for x in lines[:-1]],
+          [("refused", "550 5.7.1")] * 2, "said")
+    equal(s.status()["totals"]["held"], 2, "held")
 
 
 @case
